@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The city file: sites, zones, gates, sensors, level profiles and rules, as typed values.
+
+TOML with text keys everywhere; the integers of the log stand in `CITY.ids` beside it (`schemas.ids`), road
+sensors in a companion Parquet file (`schemas.roads`). What makes a file sound is in `schemas.city_check`.
+"""
+
+import datetime as dt
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+
+from schemas.ids import Ids
+from schemas.roads import RoadTable
+
+OUTSIDE = "outside"
+"""The far side of a gate that leads out of the site."""
+FORMAT = 1
+"""The version of the file format itself."""
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Point = tuple[float, float]
+"""WGS 84, [longitude, latitude]."""
+
+
+class Semantics(StrEnum):
+    """How a sensor counts."""
+
+    INTERVAL = "interval"
+    """Each reading is the count (or mean) of its own interval."""
+    RATE = "rate"
+    """Each reading is an hourly rate over its own interval: count = rate x span / 3600 s."""
+    INSTANT = "instant"
+    """Each reading is the state at an instant; never summed over time."""
+
+
+class Facility(StrEnum):
+    """What a zone is for; walking and standing people have different limits."""
+
+    WALKWAY = "walkway"
+    QUEUE = "queue"
+    STANDING = "standing"
+    ROAD = "road"
+
+
+class SensorStatus(StrEnum):
+    """Whether a sensor counts."""
+
+    ACTIVE = "active"
+    TRIAL = "trial"
+    """Read and shown, not counted."""
+
+
+class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class ErrorModel(_Strict):
+    """What is known of a sensor's own error.
+
+    Parameters
+    ----------
+    bias : float
+        Systematic share: -0.07 = it sees 7 % too few.
+    sd : float
+        Standard deviation as a share of the value.
+    """
+
+    bias: Annotated[float, msgspec.Meta(gt=-1, le=1)] = 0.0
+    sd: Share = 0.0
+
+
+class Measure(_Strict):
+    """One metric of a sensor.
+
+    Parameters
+    ----------
+    semantics : Semantics
+    interval_s : float
+        How often it reports; for an event-reporting sensor the shortest distance that counts as two.
+    allowed_delay_s : float
+        How long a window waits for it after the window's end.
+    heartbeat_s : float, optional
+        For a sensor that reports only when something happens: the longest silence of a healthy one.
+    on_event : bool
+        Whether it is such a sensor.
+    view_area_m2 : float, optional
+        Net area that the sensor sees (people in an area).
+    error : ErrorModel
+    """
+
+    semantics: Semantics
+    interval_s: Positive
+    allowed_delay_s: Annotated[float, msgspec.Meta(ge=0)] = 10.0
+    heartbeat_s: Positive | None = None
+    on_event: bool = False
+    view_area_m2: Positive | None = None
+    error: ErrorModel = ErrorModel()
+
+
+class Sensor(_Strict):
+    """Something that reports; stands at one zone or one gate.
+
+    `purpose`, `legal_basis`, `start` and `end` are what the privacy officer signs: outside the two dates its
+    readings are refused. `swapped` mends a device whose in and out are reversed.
+    """
+
+    source: str
+    supplier: str
+    zone: str | None = None
+    gate: str | None = None
+    status: SensorStatus = SensorStatus.ACTIVE
+    swapped: bool = False
+    purpose: str
+    legal_basis: str
+    start: dt.date
+    end: dt.date
+    measures: dict[str, Measure]
+
+
+class Source(_Strict):
+    """A sender of readings; its address and secret stand in `drukte.toml`."""
+
+    format: str
+    name: str = ""
+
+
+class Site(_Strict):
+    """Zones and gates that belong together; the unit of state."""
+
+    name: str
+
+
+class Zone(_Strict):
+    """A leaf area. `area_m2` is the net area; `capacity` the permitted number of people, if any."""
+
+    site: str
+    name: str
+    facility: Facility
+    area_m2: Positive
+    capacity: Annotated[int, msgspec.Meta(gt=0)] | None = None
+    profile: str
+    polygon: list[Point]
+
+
+class Gate(_Strict, rename={"from_": "from"}):
+    """A counting line: `in` adds to `to` and takes from `from`. `width_m` is the effective width."""
+
+    site: str
+    name: str = ""
+    from_: str
+    to: str
+    width_m: Positive
+    line: tuple[Point, Point]
+
+
+class Profile(_Strict):
+    """Service levels: for each level the value from which it holds; the worse of the two columns counts.
+
+    Parameters
+    ----------
+    levels : list of str
+        Names, level 0 first.
+    percent_of_capacity : list of float, optional
+        From which percent of the permitted capacity each level holds; begins with 0.
+    density_per_m2 : dict of Facility to list of float
+        From which density in persons/m2 each level holds; begins with 0.
+    source : str
+        Where the figures come from.
+    """
+
+    levels: list[str]
+    percent_of_capacity: list[float] | None = None
+    density_per_m2: dict[Facility, list[float]] = {}
+    source: str
+
+
+class Severity(StrEnum):
+    """Class for routing, fixed per rule."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class RuleKind(StrEnum):
+    """What a rule looks at."""
+
+    LEVEL = "level"
+
+
+class Rule(_Strict):
+    """A rule, always on: an alert per zone while its level is at or above `level`.
+
+    Parameters
+    ----------
+    kind : RuleKind
+    level : int
+        The level from which it fires.
+    raise_after : int
+        Dwell: 10 s steps (or windows, for thresholds below 25 counted persons) at or above the level.
+    clear_after : int
+        Windows below the clearing threshold until it is resolved.
+    skip_levels : int
+        A jump of so many levels at once skips the dwell.
+    hysteresis_percent : float
+        The clearing threshold lies so far below the raising one, before both snap to band edges.
+    severity : Severity
+    zones : list of str
+        Zone keys, or `["*"]`.
+    """
+
+    kind: RuleKind
+    level: Annotated[int, msgspec.Meta(ge=1, le=9)]
+    raise_after: Annotated[int, msgspec.Meta(ge=1)] = 3
+    clear_after: Annotated[int, msgspec.Meta(ge=1)] = 2
+    skip_levels: Annotated[int, msgspec.Meta(ge=2)] = 2
+    hysteresis_percent: Annotated[float, msgspec.Meta(gt=0, lt=100)] = 10.0
+    severity: Severity
+    zones: list[str] = ["*"]
+
+
+class CityFile(_Strict):
+    """The TOML document as it stands."""
+
+    format: int
+    city: str
+    name: str
+    version: Annotated[int, msgspec.Meta(ge=1)]
+    timezone: str
+    roads: str | None = None
+    sources: dict[str, Source] = {}
+    sites: dict[str, Site] = {}
+    zones: dict[str, Zone] = {}
+    gates: dict[str, Gate] = {}
+    sensors: dict[str, Sensor] = {}
+    profiles: dict[str, Profile] = {}
+    rules: dict[str, Rule] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class City:
+    """A sound city: the file, its integers and its roads.
+
+    Parameters
+    ----------
+    file : CityFile
+    ids : Ids
+        A number for every source, site, zone, gate and sensor of the file and of the roads.
+    roads : RoadTable
+        Empty where the city has none.
+    sha256 : str
+        Of the file, the ids and the roads together, 64 hex digits.
+    """
+
+    file: CityFile
+    ids: Ids
+    roads: RoadTable
+    sha256: str
+
+    @property
+    def version(self) -> int:
+        """The version number that readings carry."""
+        return self.file.version

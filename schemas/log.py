@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messages of the topics: their kinds, CloudEvents headers and topic names."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from schemas.errors import RefusedError
+from schemas.reading import Batch, decode_batch, encode_batch
+from schemas.refusal import Reason
+
+
+class Topic(StrEnum):
+    """Topic names; who may read which stands in docs/privacy.md."""
+
+    SITE_LOG = "site-log"
+    LIVE = "live"
+    ALERTS = "alerts"
+    DEAD_LETTERS = "dead-letters"
+
+
+class Kind(StrEnum):
+    """What a message of `site-log` is."""
+
+    READINGS = "readings"
+    TICK = "tick"
+
+
+class Clock(StrEnum):
+    """Where the time stamps of the log come from; one for a whole deployment."""
+
+    WALL = "wall"
+    SIMULATED = "simulated"
+    DATA = "data"
+
+
+TYPE_PREFIX = "nl.drukte."
+"""CloudEvents types are `nl.drukte.KIND.v1`."""
+SPEC_VERSION = "1.0"
+ARROW = "application/vnd.apache.arrow.stream"
+JSON = "application/json"
+
+Headers = list[tuple[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class LogMessage:
+    """One message of `site-log`.
+
+    Parameters
+    ----------
+    kind : Kind
+    ingested_at_us : int
+        When the gateway took it in, on the deployment's clock; microseconds since 1970, UTC.
+    clock : Clock
+    city_version : int
+        The version of the city file that gave the integers of the batch.
+    source : str
+        Key of the source, or the gateway's name for a tick.
+    id : str
+        Unique within `source`; CloudEvents asks for it, the fold does not use it.
+    batch : Batch or None
+        The readings of kind READINGS, else None.
+    """
+
+    kind: Kind
+    ingested_at_us: int
+    clock: Clock
+    city_version: int
+    source: str
+    id: str
+    batch: Batch | None = None
+
+
+def event_headers(event_type: str, source: str, event_id: str, content_type: str) -> Headers:
+    """CloudEvents 1.0 attributes in Kafka's binary mode; `event_type` without prefix: `live.zone.v1`."""
+    return [
+        ("ce_specversion", SPEC_VERSION.encode()),
+        ("ce_id", event_id.encode()),
+        ("ce_source", source.encode()),
+        ("ce_type", (TYPE_PREFIX + event_type).encode()),
+        ("content-type", content_type.encode()),
+    ]
+
+
+def event_type(headers: Headers | None) -> str:
+    """The `ce_type` of a message without its prefix, or an empty text when there is none of ours."""
+    for name, value in headers or ():
+        if name == "ce_type":
+            text = value.decode(errors="replace")
+            return text.removeprefix(TYPE_PREFIX) if text.startswith(TYPE_PREFIX) else ""
+    return ""
+
+
+def encode_log(message: LogMessage) -> tuple[Headers, bytes]:
+    """Headers and value of a `site-log` message."""
+    headers = event_headers(f"{message.kind}.v1", f"urn:drukte:source:{message.source}", message.id, ARROW)
+    headers += [
+        ("ce_ingestedat", str(message.ingested_at_us).encode()),
+        ("ce_clock", message.clock.encode()),
+        ("ce_cityversion", str(message.city_version).encode()),
+    ]
+    return headers, b"" if message.batch is None else encode_batch(message.batch)
+
+
+def decode_log(headers: Headers | None, value: bytes | None) -> LogMessage:
+    """Read what `encode_log` wrote.
+
+    Raises
+    ------
+    RefusedError
+        `unknown-kind` for another kind or version, `malformed` for missing headers or a bad batch.
+    """
+    given = dict(headers or ())
+    kind, _, version = event_type(headers).rpartition(".")
+    if version != "v1" or kind not in set(Kind):
+        raise RefusedError(
+            Reason.UNKNOWN_KIND,
+            f"message type {given.get('ce_type', b'')!r} is not known here; known: "
+            f"{', '.join(f'{TYPE_PREFIX}{known}.v1' for known in Kind)}. Is a newer gateway writing?",
+        )
+    try:
+        ingested_at_us = int(given["ce_ingestedat"])
+        city_version = int(given["ce_cityversion"])
+        clock = Clock(given["ce_clock"].decode())
+        source = given["ce_source"].decode().removeprefix("urn:drukte:source:")
+        event_id = given["ce_id"].decode()
+    except KeyError as error:
+        raise RefusedError(Reason.MALFORMED, f"message lacks header {error}") from None
+    except ValueError as error:
+        raise RefusedError(Reason.MALFORMED, f"message has a bad header: {error}") from None
+    batch = decode_batch(value or b"") if kind == Kind.READINGS else None
+    return LogMessage(Kind(kind), ingested_at_us, clock, city_version, source, event_id, batch)

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`drukte.toml`: addresses and secrets of one deployment. Nothing in it changes what a result means."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from schemas.errors import FatalError
+from schemas.log import Clock
+
+DEFAULT_PATH = Path("drukte.toml")
+
+
+class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class KafkaSettings(_Strict):
+    """The broker.
+
+    Parameters
+    ----------
+    bootstrap : str
+        `host:port[,host:port]`.
+    partitions : int
+        Of `site-log` and `live`; fixed for the life of a deployment.
+    mock : bool
+        Whether it is librdkafka's mock cluster (the demo): other time-outs, topics cannot be created.
+    """
+
+    bootstrap: str = "127.0.0.1:9092"
+    partitions: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 12
+    mock: bool = False
+
+
+class DatabaseSettings(_Strict):
+    """The database: `uri` as libpq reads it; the writer's account."""
+
+    uri: str = "postgresql://drukte@127.0.0.1:5432/drukte"
+
+
+class ClockSettings(_Strict):
+    """The deployment's clock.
+
+    Parameters
+    ----------
+    kind : Clock
+    speed : float
+        Seconds of log time in a second, for the simulated clock.
+    start_us, wall_start_us : int
+        The simulated clock shows `start_us` when the wall clock shows `wall_start_us`.
+    """
+
+    kind: Clock = Clock.WALL
+    speed: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+    start_us: int = 0
+    wall_start_us: int = 0
+
+
+class NdwSettings(_Strict):
+    """Polling of NDW's public feed."""
+
+    url: str
+    poll_s: Annotated[float, msgspec.Meta(gt=0)] = 60.0
+
+
+class GatewaySettings(_Strict):
+    """The gateway.
+
+    Parameters
+    ----------
+    host, port
+        Where it listens.
+    body_limit_bytes, decompressed_limit_bytes : int
+        Larger bodies are refused with 413.
+    skew_s : float
+        How far in the future a reading may be stamped.
+    oldest_s : float
+        How old a reading may be: beyond it no window and no seal takes it in.
+    ndw : NdwSettings, optional
+        Poll NDW for the city's road sensors.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8480
+    body_limit_bytes: int = 8_000_000
+    decompressed_limit_bytes: int = 200_000_000
+    skew_s: float = 30.0
+    oldest_s: float = 86_400.0
+    ndw: NdwSettings | None = None
+
+
+class Settings(_Strict):
+    """All of `drukte.toml`; `city` is the path of the city file, relative to the settings file."""
+
+    city: Path
+    kafka: KafkaSettings = KafkaSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    clock: ClockSettings = ClockSettings()
+    gateway: GatewaySettings = GatewaySettings()
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Read the settings from `path`, else from `$DRUKTE_SETTINGS`, else from ./drukte.toml.
+
+    Raises
+    ------
+    FatalError
+        The file is missing or wrong; the text names the key.
+    """
+    chosen = path or Path(os.environ.get("DRUKTE_SETTINGS", DEFAULT_PATH))
+    try:
+        settings = msgspec.toml.decode(chosen.read_bytes(), type=Settings)
+    except OSError as error:
+        raise FatalError(f"{chosen}: cannot be read ({error.strerror}); give it with --settings") from None
+    except msgspec.DecodeError as error:
+        raise FatalError(f"{chosen}: {error}") from None
+    return msgspec.structs.replace(settings, city=chosen.parent / settings.city)
