@@ -1,1 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
+"""What a deployment needs beside the code: migrations, city files, service settings."""

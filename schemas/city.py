@@ -58,7 +58,7 @@ class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     pass
 
 
-class ErrorModel(_Strict):
+class ErrorModel(_Strict, frozen=True, kw_only=True):
     """What is known of a sensor's own error.
 
     Parameters
@@ -73,7 +73,7 @@ class ErrorModel(_Strict):
     sd: Share = 0.0
 
 
-class Measure(_Strict):
+class Measure(_Strict, frozen=True, kw_only=True):
     """One metric of a sensor.
 
     Parameters
@@ -101,7 +101,7 @@ class Measure(_Strict):
     error: ErrorModel = ErrorModel()
 
 
-class Sensor(_Strict):
+class Sensor(_Strict, frozen=True, kw_only=True):
     """Something that reports; stands at one zone or one gate.
 
     `purpose`, `legal_basis`, `start` and `end` are what the privacy officer signs: outside the two dates its
@@ -121,20 +121,20 @@ class Sensor(_Strict):
     measures: dict[str, Measure]
 
 
-class Source(_Strict):
+class Source(_Strict, frozen=True, kw_only=True):
     """A sender of readings; its address and secret stand in `drukte.toml`."""
 
     format: str
     name: str = ""
 
 
-class Site(_Strict):
+class Site(_Strict, frozen=True, kw_only=True):
     """Zones and gates that belong together; the unit of state."""
 
     name: str
 
 
-class Zone(_Strict):
+class Zone(_Strict, frozen=True, kw_only=True):
     """A leaf area. `area_m2` is the net area; `capacity` the permitted number of people, if any."""
 
     site: str
@@ -146,7 +146,7 @@ class Zone(_Strict):
     polygon: list[Point]
 
 
-class Gate(_Strict, rename={"from_": "from"}):
+class Gate(_Strict, frozen=True, kw_only=True, rename={"from_": "from"}):
     """A counting line: `in` adds to `to` and takes from `from`. `width_m` is the effective width."""
 
     site: str
@@ -157,7 +157,7 @@ class Gate(_Strict, rename={"from_": "from"}):
     line: tuple[Point, Point]
 
 
-class Profile(_Strict):
+class Profile(_Strict, frozen=True, kw_only=True):
     """Service levels: for each level the value from which it holds; the worse of the two columns counts.
 
     Parameters
@@ -192,7 +192,7 @@ class RuleKind(StrEnum):
     LEVEL = "level"
 
 
-class Rule(_Strict):
+class Rule(_Strict, frozen=True, kw_only=True):
     """A rule, always on: an alert per zone while its level is at or above `level`.
 
     Parameters
@@ -220,10 +220,10 @@ class Rule(_Strict):
     skip_levels: Annotated[int, msgspec.Meta(ge=2)] = 2
     hysteresis_percent: Annotated[float, msgspec.Meta(gt=0, lt=100)] = 10.0
     severity: Severity
-    zones: list[str] = ["*"]
+    zones: list[str] = msgspec.field(default_factory=lambda: ["*"])
 
 
-class CityFile(_Strict):
+class CityFile(_Strict, frozen=True, kw_only=True):
     """The TOML document as it stands."""
 
     format: int

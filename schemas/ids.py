@@ -8,7 +8,7 @@ from typing import Self
 
 from schemas.errors import DrukteError
 
-HEADER = "# Integers of the log for the keys of the city file. Append-only: a number is never changed or reused.\n"
+HEADER = "# Integers of the log for the keys of the city file. Append-only: no number is changed or reused.\n"
 
 
 class IdKind(StrEnum):
@@ -70,10 +70,13 @@ def parse_ids(text: str, where: str = "CITY.ids") -> Ids:
             kind_text, number_text, key = line.split("\t")
             kind, number = IdKind(kind_text), int(number_text)
         except ValueError:
-            raise IdsError(f"{where}:{line_number}: not `kind<tab>number<tab>key`; restore the file") from None
+            text_wanted = "`kind<tab>number<tab>key`"
+            raise IdsError(f"{where}:{line_number}: not {text_wanted}; restore the file") from None
         if key in numbers[kind] or number <= last[kind] or not key:
-            raise IdsError(f"{where}:{line_number}: {kind} {number} {key!r} repeats a key or does not rise above "
-                           f"{last[kind]}; lines are only ever appended: restore the file")
+            raise IdsError(
+                f"{where}:{line_number}: {kind} {number} {key!r} repeats a key or does not rise above "
+                f"{last[kind]}; lines are only ever appended: restore the file"
+            )
         numbers[kind][key] = last[kind] = number
     return Ids(numbers)
 

@@ -102,7 +102,7 @@ def decode_rows(table: LiveTable, encoded: bytes) -> pa.RecordBatch:
     try:
         with pa.ipc.open_stream(encoded) as reader:
             if not reader.schema.equals(SCHEMAS[table]):
-                raise RefusedError(Reason.MALFORMED, f"live rows of {table} have columns {reader.schema.names}")
+                raise RefusedError(Reason.MALFORMED, f"live rows of {table} have {reader.schema.names}")
             return reader.read_next_batch()
     except (pa.ArrowException, StopIteration, OSError) as error:
         raise RefusedError(Reason.MALFORMED, f"live rows of {table} are no Arrow stream: {error}") from None

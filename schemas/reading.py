@@ -172,12 +172,12 @@ def decode_batch(encoded: bytes) -> Batch:
     try:
         with pa.ipc.open_stream(encoded) as reader:
             if not reader.schema.equals(SCHEMA):
-                raise RefusedError(Reason.MALFORMED, f"reading batch has other columns: {reader.schema.names}")
+                raise RefusedError(Reason.MALFORMED, f"reading batch has columns {reader.schema.names}")
             record = reader.read_next_batch()
             if record.num_rows:
                 record.validate()
     except (pa.ArrowException, StopIteration, OSError, ValueError) as error:
         raise RefusedError(Reason.MALFORMED, f"reading batch is no Arrow IPC stream: {error}") from None
     if any(column.null_count for column in record.columns):
-        raise RefusedError(Reason.MALFORMED, "reading batch holds nulls; a missing value is NaN with a reason")
+        raise RefusedError(Reason.MALFORMED, "reading batch holds nulls; no value is NaN with a reason")
     return Batch(*(column.to_numpy() for column in record.columns))

@@ -68,4 +68,5 @@ def decode_roads(encoded: bytes) -> RoadTable:
         table = pq.read_table(io.BytesIO(encoded))
         return RoadTable(table.select(SCHEMA.names).cast(SCHEMA))
     except (pa.ArrowException, KeyError, ValueError, OSError) as error:
-        raise DrukteError(f"road companion file is not one ({error}); make it anew with `drukte city import-ndw`") from None
+        text = f"no road companion file ({error}); make it anew with `drukte city import-ndw`"
+        raise DrukteError(text) from None

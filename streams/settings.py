@@ -17,7 +17,7 @@ class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     pass
 
 
-class KafkaSettings(_Strict):
+class KafkaSettings(_Strict, frozen=True, kw_only=True):
     """The broker.
 
     Parameters
@@ -35,13 +35,13 @@ class KafkaSettings(_Strict):
     mock: bool = False
 
 
-class DatabaseSettings(_Strict):
+class DatabaseSettings(_Strict, frozen=True, kw_only=True):
     """The database: `uri` as libpq reads it; the writer's account."""
 
     uri: str = "postgresql://drukte@127.0.0.1:5432/drukte"
 
 
-class ClockSettings(_Strict):
+class ClockSettings(_Strict, frozen=True, kw_only=True):
     """The deployment's clock.
 
     Parameters
@@ -59,14 +59,14 @@ class ClockSettings(_Strict):
     wall_start_us: int = 0
 
 
-class NdwSettings(_Strict):
+class NdwSettings(_Strict, frozen=True, kw_only=True):
     """Polling of NDW's public feed."""
 
     url: str
     poll_s: Annotated[float, msgspec.Meta(gt=0)] = 60.0
 
 
-class GatewaySettings(_Strict):
+class GatewaySettings(_Strict, frozen=True, kw_only=True):
     """The gateway.
 
     Parameters
@@ -92,7 +92,7 @@ class GatewaySettings(_Strict):
     ndw: NdwSettings | None = None
 
 
-class Settings(_Strict):
+class Settings(_Strict, frozen=True, kw_only=True):
     """All of `drukte.toml`; `city` is the path of the city file, relative to the settings file."""
 
     city: Path

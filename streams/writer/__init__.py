@@ -1,1 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Kafka to the database: rows and offsets in one transaction."""
