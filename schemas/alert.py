@@ -48,8 +48,8 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
     stale: bool
     window_start_us: int
     window_end_us: int
-    people_low: int
-    people_high: int
+    people_low: int | None
+    people_high: int | None
     percent_low: float | None
     percent_high: float | None
     coverage: float

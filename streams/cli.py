@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The `drukte` command. Each command imports what it needs when it runs, so that `--help` is quick."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from schemas.errors import DrukteError, FatalError
+from streams import city_command, db_command
+
+app = typer.Typer(
+    name="drukte", no_args_is_help=True, pretty_exceptions_enable=False,
+    help="Drukte: from traffic counters and crowd sensors to privacy-safe densities and alarms.",
+)
+app.add_typer(city_command.app, name="city")
+app.add_typer(db_command.app, name="db")
+
+SettingsFile = Annotated[
+    Path | None, typer.Option("--settings", help="Settings file; else $DRUKTE_SETTINGS, else ./drukte.toml.")
+]
+CityPath = Annotated[Path | None, typer.Option("--city", help="City file (TOML).", exists=True, dir_okay=False)]
+
+
+class Feed(StrEnum):
+    """What `drukte replay` reads."""
+
+    DATEX2 = "datex2"
+    NATIVE = "native"
+
+
+@app.command()
+def gateway(settings: SettingsFile = None) -> None:
+    """Take readings in over HTTP (and NDW by polling) and write them to the log."""
+    from streams.city_files import load_city
+    from streams.gateway.server import run_gateway
+    from streams.settings import load_settings
+    loaded = load_settings(settings)
+    run_gateway(loaded, load_city(loaded.city))
+
+
+@app.command()
+def worker(
+    settings: SettingsFile = None,
+    instance: Annotated[
+        str, typer.Option(help="Stable name of this worker within its group; each worker needs its own.")
+    ] = "worker-1",
+) -> None:
+    """Fold the log into live rows and alerts."""
+    from streams.city_files import load_city
+    from streams.settings import load_settings
+    from streams.worker.run import run_worker
+    loaded = load_settings(settings)
+    raise typer.Exit(run_worker(loaded, load_city(loaded.city), instance))
+
+
+@app.command()
+def writer(settings: SettingsFile = None) -> None:
+    """Copy live rows and alerts from Kafka into the database."""
+    from streams.city_files import load_city
+    from streams.settings import load_settings
+    from streams.writer.run import run_writer
+    loaded = load_settings(settings)
+    run_writer(loaded, load_city(loaded.city))
+
+
+@app.command()
+def replay(
+    files: Annotated[list[Path], typer.Argument(help="Feed files, in the order of their time.", exists=True)],
+    feed: Annotated[Feed, typer.Option(help="Format of the files.")],
+    site_table: Annotated[
+        Path | None, typer.Option(help="NDW site table (XML, may be gzip); needed for datex2 without --city.",
+                                  exists=True, dir_okay=False)
+    ] = None,
+    city: CityPath = None,
+    source: Annotated[str, typer.Option(help="Source of native readings in the city file.")] = "",
+    out: Annotated[Path | None, typer.Option(help="Parquet file for the windows.")] = None,
+    report: Annotated[Path | None, typer.Option(help="JSON file for the report; else it is printed.")] = None,
+) -> None:
+    """Run recorded files through the same fold, in process and without a broker."""
+    from streams.replay_command import replay_files
+    printed = replay_files(files, feed, site_table, city, source, out)
+    if report is None:
+        sys.stdout.write(printed.decode())
+    else:
+        report.write_bytes(printed)
+
+
+@app.command()
+def demo(
+    city: CityPath = None,
+    roads: Annotated[
+        str | None, typer.Option(help="Folder with a recorded NDW table and publication, or `live`.")
+    ] = None,
+    speed: Annotated[float, typer.Option(min=0.1, max=120, help="Simulated seconds in a second.")] = 20.0,
+    for_s: Annotated[float | None, typer.Option("--for", min=1, help="Stop after so many seconds.")] = None,
+    report: Annotated[Path | None, typer.Option(help="JSON file for what happened.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated crowd and roads.")] = 1,
+) -> None:
+    """Show the whole chain at work, with a broker and a database that forget everything at the end."""
+    from streams.demo.run import run_demo
+    raise typer.Exit(run_demo(city, roads, speed, for_s, report, seed))
+
+
+def main() -> None:
+    """Run the command; an error of ours is one clear line and an exit code."""
+    try:
+        app()
+    except DrukteError as error:
+        sys.stderr.write(f"drukte: {error}\n")
+        sys.exit(1 if isinstance(error, FatalError) else 2)
+
+
+if __name__ == "__main__":
+    main()

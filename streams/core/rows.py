@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Live rows of closed windows, in the columns of `schemas.live`."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from schemas.live import GATE_SCHEMA, ROAD_SCHEMA, ZONE_SCHEMA, Status
+from schemas.reading import Metric
+from streams.core.counts import PARTS, channel_windows
+from streams.core.layout import MINUTE_US, Layout
+from streams.core.levels import ZoneFigures
+from streams.core.privacy import band, density_low_high, gate_withheld
+from streams.core.slots import Slots
+from streams.core.zone_windows import ZoneWindows
+
+FULL = 1.0 - 1e-6
+Places = npt.NDArray[np.intp]
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+
+def _status(coverage: Floats, has_value: Mask) -> npt.NDArray[np.int16]:
+    partial = np.where(coverage >= FULL, Status.OK, Status.PARTIAL)
+    return np.where(has_value, partial, Status.MISSING).astype(np.int16)
+
+
+def _batch(schema: pa.Schema, columns: dict[str, npt.NDArray[Any]],
+           missing: dict[str, Mask]) -> pa.RecordBatch:
+    arrays = []
+    for field in schema:
+        value = columns[field.name]
+        if pa.types.is_timestamp(field.type):
+            value = value.astype("datetime64[us]")
+        elif not pa.types.is_string(field.type):
+            hole = missing.get(field.name)
+            safe = value if hole is None else np.where(hole, 0, value)
+            value = safe.astype(field.type.to_pandas_dtype())
+        arrays.append(pa.array(value, type=field.type, mask=missing.get(field.name)))
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def zone_rows(layout: Layout, figures: ZoneFigures, windows: ZoneWindows, zone: Places,
+              start_us: Ints) -> pa.RecordBatch:
+    """Rows of zone windows; everything about people follows from the band."""
+    at = zone, windows.ring(zone, start_us)
+    low, high, level = windows.low[at], windows.high[at], windows.level[at]
+    coverage, trend = windows.coverage(zone, start_us), windows.trend(zone, start_us)
+    has_value = level >= 0
+    density_low, density_high = density_low_high(low, high, figures.area_m2[zone])
+    capacity = figures.capacity[zone]
+    without = ~has_value
+    no_percent = without | np.isnan(capacity)
+    permitted = np.where(np.isnan(capacity), 1.0, capacity)
+    return _batch(ZONE_SCHEMA, {
+        "zone": layout.place_number[zone], "window_start": start_us,
+        "span_s": layout.place_span_us[zone] // 1_000_000,
+        "people_low": low, "people_high": high,
+        "percent_low": 100 * low / permitted, "percent_high": 100 * high / permitted,
+        "density_low_per_m2": density_low, "density_high_per_m2": density_high,
+        "level": level, "trend": trend, "coverage": coverage, "status": _status(coverage, has_value),
+    }, {
+        "people_low": without, "people_high": without, "percent_low": no_percent, "percent_high": no_percent,
+        "density_low_per_m2": without, "density_high_per_m2": without, "level": without,
+        "trend": without | np.isnan(trend),
+    })
+
+
+class _PlaceCounts:
+    """Counts of one window of each of several places, added up over their channels."""
+
+    def __init__(self, layout: Layout, slots: Slots, place: Places, start_us: Ints) -> None:
+        position = np.full(len(layout.place_kind), -1, np.intp)
+        position[place] = np.arange(len(place))
+        mine = layout.channel_counted & (position[layout.channel_place] >= 0)
+        self._layout = layout
+        self.channel = np.flatnonzero(mine)
+        self.at = position[layout.channel_place[self.channel]]
+        self.size = len(place)
+        self._span = layout.place_span_us[place]
+        self.window = channel_windows(layout, slots, self.channel, start_us[self.at], self._span[self.at])
+
+    def of(self, role: Metric) -> Mask:
+        """The channels of one role."""
+        return np.asarray(self._layout.channel_role[self.channel] == role)
+
+    def count(self, role: Metric) -> Floats:
+        """Counts of a role over its channels (exact in 1/3600)."""
+        mine = self.of(role)
+        parts = np.zeros(self.size, np.int64)
+        np.add.at(parts, self.at[mine], self.window.parts[mine])
+        return parts / PARTS
+
+    def coverage(self, mine: Mask) -> Floats:
+        """Share of these channels' time that was reported with a value; 0 where there are none."""
+        covered = np.bincount(self.at[mine], self.window.covered_us[mine], self.size)
+        channels = np.bincount(self.at[mine], minlength=self.size)
+        return np.asarray(covered / np.maximum(channels * self._span, 1))
+
+
+def gate_rows(layout: Layout, slots: Slots, width_m: Floats, zones_low: Ints, gate: Places,
+              start_us: Ints) -> pa.RecordBatch:
+    """Rows of gate windows.
+
+    Parameters
+    ----------
+    width_m : float64 array over `gate`
+        Effective widths.
+    zones_low : int64 array, gates x 2
+        Low edges of the bands of the two zones in that window; 0 for `outside`.
+    """
+    counts = _PlaceCounts(layout, slots, gate, start_us)
+    coverage = counts.coverage(counts.of(Metric.IN) | counts.of(Metric.OUT))
+    has_value = coverage > 0
+    withheld = gate_withheld(zones_low)
+    in_low, in_high = band(counts.count(Metric.IN))
+    out_low, out_high = band(counts.count(Metric.OUT))
+    metre_minutes = width_m * (layout.place_span_us[gate] / MINUTE_US)
+    hidden = ~has_value | withheld
+    columns: dict[str, npt.NDArray[Any]] = {
+        "gate": layout.place_number[gate], "window_start": start_us,
+        "span_s": layout.place_span_us[gate] // 1_000_000,
+        "in_low": in_low, "in_high": in_high, "out_low": out_low, "out_high": out_high,
+        "flow_low_per_m_min": (in_low + out_low) / metre_minutes,
+        "flow_high_per_m_min": (in_high + out_high) / metre_minutes,
+        "withheld": withheld, "coverage": coverage, "status": _status(coverage, has_value),
+    }
+    banded = ("in_low", "in_high", "out_low", "out_high", "flow_low_per_m_min", "flow_high_per_m_min")
+    return _batch(GATE_SCHEMA, columns, dict.fromkeys(banded, hidden))
+
+
+def road_rows(layout: Layout, slots: Slots, road: Places, start_us: Ints) -> pa.RecordBatch:
+    """Rows of road windows: vehicles summed over lanes, their speed weighted with each lane's vehicles."""
+    counts = _PlaceCounts(layout, slots, road, start_us)
+    is_vehicles, is_speed = counts.of(Metric.VEHICLES), counts.of(Metric.SPEED)
+    coverage, speed_coverage = counts.coverage(is_vehicles), counts.coverage(is_speed)
+    speed = _mean_speed(layout, counts, is_speed)
+    only_speed = np.bincount(counts.at[is_vehicles], minlength=len(road)) == 0
+    has_vehicles = coverage > 0
+    judged = np.where(only_speed, speed_coverage, coverage)
+    columns: dict[str, npt.NDArray[Any]] = {
+        "zone": layout.place_number[road],
+        "vehicle_class": np.array([layout.place_class[at] for at in road], object),
+        "window_start": start_us, "span_s": layout.place_span_us[road] // 1_000_000,
+        "vehicles": counts.count(Metric.VEHICLES), "speed_km_h": speed,
+        "coverage": coverage, "speed_coverage": speed_coverage, "status": _status(judged, judged > 0),
+        "revision": np.zeros(len(road), np.int64),
+    }
+    return _batch(ROAD_SCHEMA, columns, {"vehicles": ~has_vehicles, "speed_km_h": np.isnan(speed)})
+
+
+def _mean_speed(layout: Layout, counts: _PlaceCounts, is_speed: Mask) -> Floats:
+    """Mean over lanes, each weighted with the vehicles it counted in the window.
+
+    A lane whose vehicles are not known weighs what its sensor says stands behind the mean, else 1.
+    """
+    position = np.full(len(layout.channel_place), -1, np.intp)
+    position[counts.channel] = np.arange(len(counts.channel))
+    speed = np.flatnonzero(is_speed & ~np.isnan(counts.window.mean))
+    partner = layout.channel_partner[counts.channel[speed]]
+    vehicles_at = np.where(partner >= 0, position[partner], -1)
+    vehicles = np.where(vehicles_at >= 0, counts.window.parts[vehicles_at] / PARTS, 0.0)
+    stated = np.nan_to_num(counts.window.weight[speed], nan=0.0)
+    weight = np.where(vehicles > 0, vehicles, np.where(stated > 0, stated, 1.0))
+    total = np.bincount(counts.at[speed], weight, counts.size)
+    weighted = np.bincount(counts.at[speed], weight * counts.window.mean[speed], counts.size)
+    return np.where(total > 0, weighted / np.where(total > 0, total, 1.0), np.nan)

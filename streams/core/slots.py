@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Slots: where a reading lies until its window closes, so that a repeat replaces and never adds.
+
+Each channel has a ring with one slot for each of its intervals. The key of a reading is (sensor, metric,
+begin): the same key again is a duplicate or a correction, and the last one wins.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from streams.core.layout import RING_SLACK_US, Layout, Rate
+
+EMPTY = np.iinfo(np.int64).min
+"""The begin of a slot that holds nothing."""
+
+Channels = npt.NDArray[np.intp]
+Times = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """What became of readings, as masks over them.
+
+    Parameters
+    ----------
+    filled : bool array
+        It filled a slot that was empty.
+    duplicate, correction : bool array
+        Its key was there, with the same or another value.
+    overlap : bool array
+        Another reading of the same interval with another begin; one of the two stands (see `Slots.put`).
+    """
+
+    filled: npt.NDArray[np.bool_]
+    duplicate: npt.NDArray[np.bool_]
+    correction: npt.NDArray[np.bool_]
+    overlap: npt.NDArray[np.bool_]
+
+
+class Slots:
+    """Rings of all channels of a partition in flat arrays.
+
+    Attributes
+    ----------
+    begin, span_us : int64 arrays
+        Interval of the reading in each slot, microseconds; `EMPTY` where there is none.
+    value : float64 array
+        Counts as whole numbers of 1/3600 of a count (exact below 2**53), states and speeds as they are; NaN
+        where the sensor reports that it has no value.
+    weight : float32 array
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self._interval_us = layout.channel_interval_us
+        self._instant = layout.channel_semantics == Rate.INSTANT
+        spans = layout.place_span_us[layout.channel_place]
+        self.ring_us: Times = layout.channel_delay_us + RING_SLACK_US + 2 * spans
+        self._length = self.ring_us // self._interval_us + 3
+        self._offset = np.concatenate([[0], np.cumsum(self._length)]).astype(np.int64)
+        size = int(self._offset[-1])
+        self.begin: Times = np.full(size, EMPTY, np.int64)
+        self.span_us: Times = np.zeros(size, np.int64)
+        self.value: Floats = np.full(size, np.nan)
+        self.weight: npt.NDArray[np.float32] = np.full(size, np.nan, np.float32)
+        self._first = np.zeros(size, np.int32)
+
+    def slot(self, channel: Channels, begin: Times) -> npt.NDArray[np.intp]:
+        """Where in the flat arrays a channel's reading with this begin lies; shapes broadcast."""
+        return self._offset[channel] + begin // self._interval_us[channel] % self._length[channel]
+
+    def put(self, channel: Channels, begin: Times, span_us: Times, value: Floats,
+            weight: npt.NDArray[np.float32], store: npt.NDArray[np.bool_]) -> Put:
+        """Store readings; where `store` is false only say what they would have been.
+
+        Of two readings of one interval with different begins, the earlier stands for counts (the later one
+        overlaps it) and the later for states, whatever the order of arrival.
+        """
+        count = len(channel)
+        slot = self.slot(channel, begin)
+        numbers = np.arange(count, dtype=np.int32)
+        self._first[slot[::-1]] = numbers[::-1]
+        first = self._first[slot] == numbers
+        if first.all():
+            return self._put_distinct(channel, slot, begin, span_us, value, weight, store)
+        done = Put(*(np.zeros(count, np.bool_) for _ in range(4)))
+        rest = numbers.astype(np.intp)
+        while len(rest):  # as often as the most repeated slot
+            self._first[slot[rest][::-1]] = rest[::-1]
+            now = rest[self._first[slot[rest]] == rest]
+            part = self._put_distinct(channel[now], slot[now], begin[now], span_us[now], value[now],
+                                      weight[now], store[now])
+            for name in ("filled", "duplicate", "correction", "overlap"):
+                getattr(done, name)[now] = getattr(part, name)
+            rest = np.setdiff1d(rest, now, assume_unique=True)
+        return done
+
+    def _put_distinct(self, channel: Channels, slot: npt.NDArray[np.intp], begin: Times, span_us: Times,
+                      value: Floats, weight: npt.NDArray[np.float32], store: npt.NDArray[np.bool_]) -> Put:
+        old_begin, old_value = self.begin[slot], self.value[slot]
+        same_key = old_begin == begin
+        same_value = (old_value == value) | (np.isnan(old_value) & np.isnan(value))
+        duplicate = same_key & same_value & (self.span_us[slot] == span_us)
+        interval = self._interval_us[channel]
+        overlap = ~same_key & (old_begin // interval == begin // interval)
+        write = store & ~duplicate
+        if overlap.any():
+            write &= ~overlap | (self._instant[channel] == (begin > old_begin))
+        at = slot[write]
+        self.begin[at], self.span_us[at] = begin[write], span_us[write]
+        self.value[at], self.weight[at] = value[write], weight[write]
+        return Put(filled=store & ~same_key & ~overlap, duplicate=duplicate,
+                   correction=same_key & ~duplicate, overlap=overlap)
+
+    def gather(self, channel: Channels, first_begin: Times, slots: int) -> npt.NDArray[np.intp]:
+        """Positions of `slots` consecutive slots from the one of `first_begin`; shape channels x slots."""
+        steps = np.arange(slots, dtype=np.int64)
+        begins = first_begin[:, None] + steps * self._interval_us[channel][:, None]
+        return self.slot(channel[:, None], begins)

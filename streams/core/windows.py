@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When a window closes: early once all that is expected has come, else when nobody need be waited for."""
+
+import numpy as np
+import numpy.typing as npt
+
+from streams.core.layout import MINUTE_US, NEVER_EARLY, RING_SLACK_US, Layout, Rate
+
+SILENT_AFTER = 3
+"""Intervals without a report after which a sensor is not waited for."""
+UNWAITED_SHARE = 0.05
+"""A window does not wait for a reading of which so little lies in it."""
+FAR_FUTURE = np.iinfo(np.int64).max
+
+Places = npt.NDArray[np.intp]
+Times = npt.NDArray[np.int64]
+
+
+class Windows:
+    """The earliest open window of every place and what has arrived for it and those after it.
+
+    Attributes
+    ----------
+    open_start : int64 array over places
+        Begin of the earliest window that is still open, microseconds since 1970, UTC.
+    rings : int
+        How many windows of a place can be open at once; `ring` numbers them.
+    next_deadline : int
+        Log time before which no window closes for having waited long enough.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        places = len(layout.place_kind)
+        span = layout.place_span_us
+        self.rings = int(((layout.place_delay_us + RING_SLACK_US) // MINUTE_US).max(initial=0)) + 4
+        self.open_start: Times = np.zeros(places, np.int64)
+        self._arrived = np.zeros((places, self.rings), np.int64)
+        self._expected = np.zeros(places, np.int64)
+        self._delay_us = np.zeros(places, np.int64)
+        self._last_heard = np.zeros(len(layout.channel_place), np.int64)
+        self._overhang_us = np.zeros(len(layout.channel_place), np.int64)
+        """How far a channel's readings reach beyond the windows' ends: its clock is not aligned to minutes."""
+        self._live = layout.channel_counted.copy()
+        self._slots_a_window = -(-span[layout.channel_place] // layout.channel_interval_us)
+        self._slots_a_window[layout.channel_on_event] = NEVER_EARLY
+        self.next_deadline = FAR_FUTURE
+
+    def start(self, log_time_us: int) -> None:
+        """Open each place's first window: the first that begins at or after the log's first time."""
+        span = self._layout.place_span_us
+        self.open_start = -(-log_time_us // span) * span
+        self._last_heard[:] = log_time_us
+        self.refresh(log_time_us)
+
+    def ring(self, place: Places, start_us: Times) -> npt.NDArray[np.intp]:
+        """The ring position of a place's window."""
+        return (start_us // self._layout.place_span_us[place] % self.rings).astype(np.intp)
+
+    def take(self, channel: Places, begin: Times, span_us: Times, filled: npt.NDArray[np.bool_],
+             log_time_us: int) -> bool:
+        """Note reports and newly filled slots; whether a touched window is now complete and over."""
+        self._last_heard[channel] = log_time_us
+        self._overhang_us[channel] = self._overhang(channel, begin + span_us)
+        revived = channel[self._layout.channel_counted[channel] & ~self._live[channel]]
+        if len(revived):
+            self._live[revived] = True
+            self._count_expected()
+        counted = filled & self._layout.channel_counted[channel]
+        place = self._layout.channel_place[channel[counted]]
+        if not len(place):
+            return False
+        at = place, self.ring(place, begin[counted])
+        np.add.at(self._arrived, at, 1)
+        over = self.open_start[place] + self._layout.place_span_us[place] <= log_time_us
+        return bool((over & self._complete(place)).any())
+
+    def refresh(self, log_time_us: int) -> None:
+        """Judge anew which sensors are silent."""
+        patience = SILENT_AFTER * self._layout.channel_interval_us
+        patience = np.maximum(patience, np.where(self._layout.channel_on_event,
+                                                 self._layout.channel_hold_us, 0))
+        self._live = self._layout.channel_counted & (log_time_us - self._last_heard <= patience)
+        self._count_expected()
+
+    def due(self, log_time_us: int) -> npt.NDArray[np.bool_]:
+        """Places whose earliest open window may close now; also finds the next deadline."""
+        end = self.open_start + self._layout.place_span_us
+        everyone = np.arange(len(end))
+        due = (end <= log_time_us) & (self._complete(everyone) | (end + self._delay_us <= log_time_us))
+        self.next_deadline = int((end + self._delay_us).min(initial=FAR_FUTURE))
+        return due
+
+    def close(self, place: Places) -> None:
+        """Go on to the next window of these places."""
+        self._arrived[place, self.ring(place, self.open_start[place])] = 0
+        self.open_start[place] += self._layout.place_span_us[place]
+
+    def _overhang(self, channel: Places, end: Times) -> Times:
+        interval = self._layout.channel_interval_us[channel]
+        beyond = end % interval
+        waited = (self._layout.channel_semantics[channel] != Rate.INSTANT) & (
+            interval - beyond >= UNWAITED_SHARE * interval)
+        return np.where(waited, beyond, 0)
+
+    def _complete(self, place: Places) -> npt.NDArray[np.bool_]:
+        expected = self._expected[place]
+        return (expected > 0) & (self._arrived[place, self.ring(place, self.open_start[place])] >= expected)
+
+    def _count_expected(self) -> None:
+        live = np.flatnonzero(self._live)
+        place = self._layout.channel_place[live]
+        self._expected[:] = 0
+        np.add.at(self._expected, place, self._slots_a_window[live])
+        self._delay_us[:] = 0
+        np.maximum.at(self._delay_us, place, self._layout.channel_delay_us[live] + self._overhang_us[live])
+        self.next_deadline = 0
