@@ -35,7 +35,7 @@ class Feed(StrEnum):
 def gateway(settings: SettingsFile = None) -> None:
     """Take readings in over HTTP (and NDW by polling) and write them to the log."""
     from streams.city_files import load_city
-    from streams.gateway.server import run_gateway
+    from streams.gateway.run import run_gateway
     from streams.settings import load_settings
     loaded = load_settings(settings)
     run_gateway(loaded, load_city(loaded.city))
@@ -45,8 +45,8 @@ def gateway(settings: SettingsFile = None) -> None:
 def worker(
     settings: SettingsFile = None,
     instance: Annotated[
-        str, typer.Option(help="Stable name of this worker within its group; each worker needs its own.")
-    ] = "worker-1",
+        str | None, typer.Option(help="Stable name within the group, one for each worker; else the machine's name.")
+    ] = None,
 ) -> None:
     """Fold the log into live rows and alerts."""
     from streams.city_files import load_city

@@ -39,9 +39,6 @@ class ZoneFigures:
         """For how many people one counted person stands, given the area in view; at least 1."""
         return np.maximum(self.area_m2 / np.where(view_m2 > 0, view_m2, self.area_m2), 1.0)
 
-    def levels(self, counted: Floats, gain: Floats) -> Ints:
-        """The level of each zone: how many of its snapped thresholds the counted persons reach."""
-        return np.asarray((counted[:, None] >= edges(self.people, gain)).sum(axis=1, dtype=np.int64))
 
 
 def zone_figures(city: City, layout: Layout) -> ZoneFigures:
@@ -57,6 +54,21 @@ def zone_figures(city: City, layout: Layout) -> ZoneFigures:
         view_m2=np.array([views.get(key, 0.0) for key in keys], np.float64),
         people=np.array([row + [np.inf] * (width - len(row)) for row in limits]).reshape(len(keys), width),
     )
+
+
+class LevelEdges:
+    """The snapped thresholds of the zones; made anew only when a gain moves (a sensor came or went)."""
+
+    def __init__(self, figures: ZoneFigures) -> None:
+        self._figures = figures
+        self._gain = np.full(len(figures.area_m2), np.nan)
+        self._edges = np.empty(figures.people.shape)
+
+    def levels(self, counted: Floats, gain: Floats) -> Ints:
+        """The level of each zone: how many of its snapped thresholds the counted persons reach."""
+        if not np.array_equal(gain, self._gain):
+            self._gain, self._edges = gain, edges(self._figures.people, gain)
+        return np.asarray((counted[:, None] >= self._edges).sum(axis=1, dtype=np.int64))
 
 
 def edges(people: Floats, gain: Floats) -> Floats:

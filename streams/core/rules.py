@@ -46,11 +46,18 @@ class LevelRules:
         self._over_down = np.zeros((len(zones), rings), np.bool_)
         self._level_before = np.zeros(len(layout.places_of(PlaceKind.ZONE)), np.int64)
         self._window_level_before = self._level_before.copy()
+        self._gain = np.full(len(figures.area_m2), np.nan)
+        self._up, self._down = np.empty(0), np.empty(0)
         nominal = figures.gain(figures.view_m2)
         self._on_grid = self._edges(nominal)[0] >= STEP_RULE_FROM
 
     def _edges(self, gain: Floats) -> tuple[Floats, Floats]:
-        """Raising and clearing edges of every case in counted persons."""
+        """Raising and clearing edges of every case in counted persons; made anew only when a gain moves."""
+        if not np.array_equal(gain, self._gain):
+            self._gain, (self._up, self._down) = gain, self._edges_anew(gain)
+        return self._up, self._down
+
+    def _edges_anew(self, gain: Floats) -> tuple[Floats, Floats]:
         if not len(self._zone):
             return np.empty(0), np.empty(0)
         limit = self._figures.people[self._zone, self._level - 1]

@@ -16,7 +16,7 @@ from schemas.refusal import Reason
 from streams.core.counts import LONGEST_SPAN, entry_value
 from streams.core.effect import Effect, LiveRows
 from streams.core.layout import PlaceKind, Rate, layout
-from streams.core.levels import zone_figures
+from streams.core.levels import LevelEdges, zone_figures
 from streams.core.log_time import STEP_US, UNSET, LogTime, first_step_after
 from streams.core.rows import gate_rows, road_rows, zone_rows
 from streams.core.rules import LevelRules
@@ -48,6 +48,7 @@ class Partition:
         self._city = city
         self._layout = layout(city, partitions, number)
         self._figures = zone_figures(city, self._layout)
+        self._level_edges = LevelEdges(self._figures)
         self._zones = len(self._figures.area_m2)
         self._gate_width_m = np.array([
             city.file.gates[key].width_m if kind == PlaceKind.GATE else np.nan
@@ -110,7 +111,7 @@ class Partition:
         while self._next_step <= now_us:
             step_us = self._next_step
             self._windows.refresh(step_us)
-            step = judged(self._states.at_step(step_us, self._slots), self._figures)
+            step = judged(self._states.at_step(step_us, self._slots), self._figures, self._level_edges)
             # The window in which the log begins is never closed: nobody saw all of it.
             counts = self._zone_windows.window_of_step(step_us) >= self._windows.open_start[: self._zones]
             self._zone_windows.add(step_us, step, counts)

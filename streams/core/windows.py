@@ -41,9 +41,13 @@ class Windows:
         self._last_heard = np.zeros(len(layout.channel_place), np.int64)
         self._overhang_us = np.zeros(len(layout.channel_place), np.int64)
         """How far a channel's readings reach beyond the windows' ends: its clock is not aligned to minutes."""
+        self._patience_us = SILENT_AFTER * layout.channel_interval_us
+        self._patience_us[layout.channel_on_event] = np.maximum(
+            self._patience_us, layout.channel_hold_us)[layout.channel_on_event]
         self._live = layout.channel_counted.copy()
         self._slots_a_window = -(-span[layout.channel_place] // layout.channel_interval_us)
         self._slots_a_window[layout.channel_on_event] = NEVER_EARLY
+        self._moved = True
         self.next_deadline = FAR_FUTURE
 
     def start(self, log_time_us: int) -> None:
@@ -61,7 +65,9 @@ class Windows:
              log_time_us: int) -> bool:
         """Note reports and newly filled slots; whether a touched window is now complete and over."""
         self._last_heard[channel] = log_time_us
-        self._overhang_us[channel] = self._overhang(channel, begin + span_us)
+        overhang = self._overhang(channel, begin + span_us)
+        self._moved = self._moved or bool((self._overhang_us[channel] != overhang).any())
+        self._overhang_us[channel] = overhang
         revived = channel[self._layout.channel_counted[channel] & ~self._live[channel]]
         if len(revived):
             self._live[revived] = True
@@ -77,11 +83,10 @@ class Windows:
 
     def refresh(self, log_time_us: int) -> None:
         """Judge anew which sensors are silent."""
-        patience = SILENT_AFTER * self._layout.channel_interval_us
-        patience = np.maximum(patience, np.where(self._layout.channel_on_event,
-                                                 self._layout.channel_hold_us, 0))
-        self._live = self._layout.channel_counted & (log_time_us - self._last_heard <= patience)
-        self._count_expected()
+        live = self._layout.channel_counted & (log_time_us - self._last_heard <= self._patience_us)
+        if self._moved or not np.array_equal(live, self._live):
+            self._live = live
+            self._count_expected()
 
     def due(self, log_time_us: int) -> npt.NDArray[np.bool_]:
         """Places whose earliest open window may close now; also finds the next deadline."""
@@ -114,4 +119,5 @@ class Windows:
         np.add.at(self._expected, place, self._slots_a_window[live])
         self._delay_us[:] = 0
         np.maximum.at(self._delay_us, place, self._layout.channel_delay_us[live] + self._overhang_us[live])
+        self._moved = False
         self.next_deadline = 0

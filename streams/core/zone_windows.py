@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from streams.core.levels import ZoneFigures
+from streams.core.levels import LevelEdges, ZoneFigures
 from streams.core.log_time import STEP_US
 from streams.core.privacy import band
 from streams.core.states import ZoneStates
@@ -52,12 +52,12 @@ class Step:
         return self.level >= 0
 
 
-def judged(states: ZoneStates, figures: ZoneFigures) -> Step:
+def judged(states: ZoneStates, figures: ZoneFigures, level_edges: LevelEdges) -> Step:
     """Bands and levels of the zones at a step."""
     present = states.view_m2 > 0
     gain = figures.gain(states.view_m2)
     low, high = band(states.counted, gain)
-    level = np.where(present, figures.levels(states.counted, gain), NO_VALUE)
+    level = np.where(present, level_edges.levels(states.counted, gain), NO_VALUE)
     share = states.view_m2 / np.where(figures.view_m2 > 0, figures.view_m2, 1.0)
     return Step(states.counted, gain, low, high, level, share, states.fresh & present)
 

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole chain as processes: gateway, worker and writer on a real broker and a real database."""
+
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from schemas.ids import HEADER
+from streams.city_files import assign_ids
+from streams.storage import migrate
+from tests.cities import SMALL_TOML
+from tests.services.process import Process, free_port, wait_until
+
+PARTITIONS = 3
+SPEED = 20.0
+START_LIMIT_S = 60.0
+
+
+class Chain:
+    """Gateway, worker and writer of the small city, on a simulated clock twenty times as fast as the wall's."""
+
+    def __init__(self, folder: Path, bootstrap: str, database_uri: str) -> None:
+        self._folder = folder
+        self.port = free_port()
+        self.wall_start_s = time.time()
+        self.start_us = 1_767_225_600_000_000
+        city = folder / "klein.toml"
+        city.write_text(SMALL_TOML)
+        city.with_suffix(".ids").write_text(HEADER)
+        assign_ids(city)
+        (folder / "drukte.toml").write_text(f"""\
+city = "klein.toml"
+[kafka]
+bootstrap = "{bootstrap}"
+partitions = {PARTITIONS}
+[database]
+uri = "{database_uri}"
+[clock]
+kind = "simulated"
+speed = {SPEED}
+start_us = {self.start_us}
+wall_start_us = {int(self.wall_start_s * 1_000_000)}
+[gateway]
+port = {self.port}
+""")
+        migrate(database_uri)
+        self._processes: dict[str, Process] = {}
+
+    def now_us(self) -> int:
+        """Log time, as the gateway's clock has it."""
+        return self.start_us + round((time.time() - self.wall_start_s) * SPEED * 1_000_000)
+
+    def __enter__(self) -> Self:
+        try:
+            for name in ("gateway", "worker", "writer"):
+                self._processes[name] = Process(
+                    [sys.executable, "-m", "streams.cli", name, "--settings", self._folder / "drukte.toml"],
+                    self._folder / f"{name}.log")
+            wait_until(self._gateway_answers, START_LIMIT_S, "the gateway answers")
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        if error is not None:
+            error.add_note(self.logs())
+
+    def post(self, source: str, body: bytes, **headers: str) -> httpx.Response:
+        """Send a body to the gateway's door."""
+        return httpx.post(f"http://127.0.0.1:{self.port}/in/{source}", content=body, headers=headers, timeout=30)
+
+    def stop(self) -> None:
+        """Stop all processes."""
+        for process in self._processes.values():
+            process.stop()
+
+    def logs(self) -> str:
+        """The ends of all logs."""
+        return "\n".join(f"--- {name}\n{process.log_tail()}" for name, process in self._processes.items())
+
+    def _gateway_answers(self) -> bool:
+        try:
+            return httpx.get(f"http://127.0.0.1:{self.port}/health", timeout=5).status_code == 200
+        except httpx.HTTPError:
+            return False
