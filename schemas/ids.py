@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`CITY.ids`: the append-only list that gives every text key of a city its integer."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Self
@@ -9,6 +9,11 @@ from typing import Self
 from schemas.errors import DrukteError
 
 HEADER = "# Integers of the log for the keys of the city file. Append-only: no number is changed or reused.\n"
+
+NUMBER_LIMIT = 2**31
+"""Numbers lie below it: the log's columns are int32."""
+SOURCE_LIMIT = 2**16
+"""Numbers of sources lie below it: their column is uint16."""
 
 
 class IdKind(StrEnum):
@@ -38,7 +43,7 @@ class Ids:
         """The other way round: which key a number stands for."""
         return {number: key for key, number in self.numbers[kind].items()}
 
-    def extended(self, wanted: dict[IdKind, Iterable[str]]) -> tuple[Self, list[tuple[IdKind, int, str]]]:
+    def extended(self, wanted: Mapping[IdKind, Iterable[str]]) -> tuple[Self, list[tuple[IdKind, int, str]]]:
         """These ids and a next number for every wanted key without one; also what was added, in order."""
         numbers = {kind: dict(known) for kind, known in self.numbers.items()}
         added: list[tuple[IdKind, int, str]] = []
@@ -59,20 +64,19 @@ def parse_ids(text: str, where: str = "CITY.ids") -> Ids:
     Raises
     ------
     IdsError
-        For a line of another form, a number or a key given twice, or numbers that do not rise.
+        For a line of another form, a key given twice, or numbers that do not rise or are too large.
     """
     numbers: dict[IdKind, dict[str, int]] = {kind: {} for kind in IdKind}
     last = dict.fromkeys(IdKind, 0)
-    for line_number, line in enumerate(text.splitlines(), start=1):
-        if not line or line.startswith("#"):
+    for line_number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip() or line.startswith("#"):
             continue
         try:
-            kind_text, number_text, key = line.split("\t")
-            kind, number = IdKind(kind_text), int(number_text)
+            kind, number, key = _parsed_line(line.removesuffix("\r"))
         except ValueError:
             text_wanted = "`kind<tab>number<tab>key`"
             raise IdsError(f"{where}:{line_number}: not {text_wanted}; restore the file") from None
-        if key in numbers[kind] or number <= last[kind] or not key:
+        if key in numbers[kind] or number <= last[kind]:
             raise IdsError(
                 f"{where}:{line_number}: {kind} {number} {key!r} repeats a key or does not rise above "
                 f"{last[kind]}; lines are only ever appended: restore the file"
@@ -81,6 +85,32 @@ def parse_ids(text: str, where: str = "CITY.ids") -> Ids:
     return Ids(numbers)
 
 
+def _parsed_line(line: str) -> tuple[IdKind, int, str]:
+    kind_text, number_text, key = line.split("\t")
+    kind = IdKind(kind_text)
+    limit = SOURCE_LIMIT if kind is IdKind.SOURCE else NUMBER_LIMIT
+    is_number = number_text.isascii() and number_text.isdigit()
+    if not is_number or int(number_text) >= limit or not is_storable(key):
+        raise ValueError(line)
+    return kind, int(number_text), key
+
+
+def is_storable(key: str) -> bool:
+    """Whether a key can stand in a line: not empty, no tab, line break or other control character."""
+    return bool(key) and key.isprintable() and key == key.strip()
+
+
 def format_ids(added: Iterable[tuple[IdKind, int, str]]) -> str:
-    """Lines to append for `added`."""
-    return "".join(f"{kind}\t{number}\t{key}\n" for kind, number, key in added)
+    """Lines to append for `added`.
+
+    Raises
+    ------
+    IdsError
+        A key that no line can hold.
+    """
+    lines = []
+    for kind, number, key in added:
+        if not is_storable(key):
+            raise IdsError(f"{kind} key {key!r} is empty or holds a control character; choose another key")
+        lines.append(f"{kind}\t{number}\t{key}\n")
+    return "".join(lines)

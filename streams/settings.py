@@ -102,6 +102,12 @@ class Settings(_Strict, frozen=True, kw_only=True):
     gateway: GatewaySettings = GatewaySettings()
 
 
+def _path(wanted: type, value: object) -> Path:
+    if wanted is Path and isinstance(value, str):
+        return Path(value)
+    raise TypeError(f"expected a text with a path, got {value!r}")
+
+
 def load_settings(path: Path | None = None) -> Settings:
     """Read the settings from `path`, else from `$DRUKTE_SETTINGS`, else from ./drukte.toml.
 
@@ -112,7 +118,7 @@ def load_settings(path: Path | None = None) -> Settings:
     """
     chosen = path or Path(os.environ.get("DRUKTE_SETTINGS", DEFAULT_PATH))
     try:
-        settings = msgspec.toml.decode(chosen.read_bytes(), type=Settings)
+        settings = msgspec.toml.decode(chosen.read_bytes(), type=Settings, dec_hook=_path)
     except OSError as error:
         raise FatalError(f"{chosen}: cannot be read ({error.strerror}); give it with --settings") from None
     except msgspec.DecodeError as error:

@@ -115,10 +115,8 @@ def _plausible(batch: Batch, semantics: npt.NDArray[np.int8], lanes: npt.NDArray
     said_why = batch.reason != NoValue.NONE
     known_reason = batch.reason <= max(NoValue)
     in_range = (batch.value >= 0) & (batch.value <= limit)
-    return (
-        np.where(without_value, said_why & known_reason, in_range & ~said_why)
-        & (batch.quality <= QUALITY_FULL)
-    )
+    consistent: Mask = np.where(without_value, said_why & known_reason, in_range & ~said_why)
+    return consistent & (batch.quality <= QUALITY_FULL)
 
 
 def _refusals(

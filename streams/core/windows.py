@@ -7,7 +7,7 @@ import numpy.typing as npt
 from streams.core.layout import MINUTE_US, NEVER_EARLY, RING_SLACK_US, Layout, Rate
 
 SILENT_AFTER = 3
-"""Intervals without a report after which a sensor is not waited for."""
+"""Intervals without a report, beyond its allowed delay, after which a sensor is not waited for."""
 UNWAITED_SHARE = 0.05
 """A window does not wait for a reading of which so little lies in it."""
 FAR_FUTURE = np.iinfo(np.int64).max
@@ -41,7 +41,7 @@ class Windows:
         self._last_heard = np.zeros(len(layout.channel_place), np.int64)
         self._overhang_us = np.zeros(len(layout.channel_place), np.int64)
         """How far a channel's readings reach beyond the windows' ends: its clock is not aligned to minutes."""
-        self._patience_us = SILENT_AFTER * layout.channel_interval_us
+        self._patience_us = SILENT_AFTER * layout.channel_interval_us + layout.channel_delay_us
         self._patience_us[layout.channel_on_event] = np.maximum(
             self._patience_us, layout.channel_hold_us)[layout.channel_on_event]
         self._live = layout.channel_counted.copy()

@@ -13,7 +13,7 @@ from schemas.ids import HEADER
 from streams.city_files import assign_ids
 from streams.storage import migrate
 from tests.cities import SMALL_TOML
-from tests.services.process import Process, free_port, wait_until
+from tests.services.process import Process, free_port
 
 PARTITIONS = 3
 SPEED = 20.0
@@ -60,9 +60,10 @@ port = {self.port}
                 self._processes[name] = Process(
                     [sys.executable, "-m", "streams.cli", name, "--settings", self._folder / "drukte.toml"],
                     self._folder / f"{name}.log")
-            wait_until(self._gateway_answers, START_LIMIT_S, "the gateway answers")
-        except BaseException:
+            self._processes["gateway"].wait_ready(self._gateway_answers, START_LIMIT_S)
+        except BaseException as error:
             self.stop()
+            error.add_note(self.logs())
             raise
         return self
 

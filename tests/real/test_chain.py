@@ -86,7 +86,7 @@ def test_what_is_refused_says_why_and_the_flow_goes_on(chain: Chain) -> None:
         "unknown-sensor": sample("cam-nergens", now_us, 1),
         "bad-value": {**good, "value": -4},
         "in-future": sample("cam-plein", now_us + 86_400_000_000, 5),
-        "wrong-source": sample("teller-straat-uit", now_us, 3),
+        "wrong-source": {**sample("teller-straat-uit", now_us - 60_000_000, 3), "metric": "in", "to": good["to"]},
     }
     for reason, reading in bad.items():
         answer = chain.post("cameras", msgspec.json.encode([good, reading]))

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What makes a city file sound: every fault at once, each with its key path and what to do.
+
+Only the level thresholds' distance from the privacy bands is judged elsewhere, by the core that makes them.
+"""
+
+import re
+import zoneinfo
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+
+from schemas.city import FORMAT, OUTSIDE, CityFile, Profile, Rule
+from schemas.city_fault import CityFaultsError, Fault, key_path, meant, reference_faults
+from schemas.city_places import DENSITY_LIMIT_PER_M2, place_faults
+from schemas.city_sensors import DATEX2_FORMAT, FORMATS, sensor_faults
+from schemas.ids import IdKind, Ids
+from schemas.roads import NDW_SOURCE, RoadTable
+
+__all__ = ["CityFaultsError", "Fault", "city_faults"]
+
+KEY = re.compile(r"[a-z0-9][a-z0-9-]*")
+"""Keys become labels, topic keys and parts of addresses."""
+PERCENT_LIMIT = 200.0
+"""No level begins at more than twice the permitted capacity."""
+_KEY_TEXT = "{!r} is no key; use small letters, digits and hyphens, beginning with a letter or digit"
+_ROAD_SECTIONS = (("sites", IdKind.SITE), ("zones", IdKind.ZONE), ("sensors", IdKind.SENSOR))
+
+
+def road_keys(roads: RoadTable, kind: IdKind) -> list[str]:
+    """The companion's keys of a kind (site, zone or sensor), each once, in the order of the table."""
+    keys: list[str] = roads.table.column(kind.value).unique().to_pylist()
+    return keys
+
+
+def city_faults(file: CityFile, ids: Ids, roads: RoadTable) -> list[Fault]:
+    """All faults of a city file whose types are right.
+
+    Parameters
+    ----------
+    file : CityFile
+    ids : Ids
+        The numbers given so far.
+    roads : RoadTable
+        The companion's content; empty where there is none.
+
+    Returns
+    -------
+    list of Fault
+        In the order of the file; empty for a sound city.
+    """
+    return [
+        *_head_faults(file),
+        *_key_faults(file, roads),
+        *_source_faults(file, roads),
+        *place_faults(file),
+        *sensor_faults(file),
+        *(fault for key, profile in file.profiles.items() for fault in _profile_faults(key, profile)),
+        *(fault for key, rule in file.rules.items() for fault in _rule_faults(file, key, rule)),
+        *_id_faults(file, ids, roads),
+    ]
+
+
+def _head_faults(file: CityFile) -> Iterator[Fault]:
+    if file.format != FORMAT:
+        yield Fault("format", f"format {file.format} is not known here; this program reads format {FORMAT}")
+    if not KEY.fullmatch(file.city):
+        yield Fault("city", _KEY_TEXT.format(file.city))
+    if not file.name.strip():
+        yield Fault("name", "is empty; give the city's name as people read it")
+    try:
+        zoneinfo.ZoneInfo(file.timezone)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        yield Fault("timezone", f"{file.timezone!r} is no time zone; write one as 'Europe/Amsterdam'")
+
+
+def _key_faults(file: CityFile, roads: RoadTable) -> Iterator[Fault]:
+    sections: dict[str, Mapping[str, object]] = {
+        "sources": file.sources, "sites": file.sites, "zones": file.zones, "gates": file.gates,
+        "sensors": file.sensors, "profiles": file.profiles, "rules": file.rules,
+    }
+    for section, entries in sections.items():
+        for key in entries:
+            if not KEY.fullmatch(key):
+                yield Fault(key_path(section, key), _KEY_TEXT.format(key))
+    for section in ("zones", "gates"):
+        if OUTSIDE in sections[section]:
+            yield Fault(f"{section}.{OUTSIDE}", "means the far side of a gate; choose another key")
+    for key in sorted(file.gates.keys() & file.zones.keys()):
+        yield Fault(key_path("gates", key), "a zone has the same key; alerts name both alike: choose another")
+    for section, kind in _ROAD_SECTIONS:
+        for key in sorted(sections[section].keys() & set(road_keys(roads, kind))):
+            yield Fault(key_path(section, key), "the roads companion has the same key; choose another key")
+
+
+def _source_faults(file: CityFile, roads: RoadTable) -> Iterator[Fault]:
+    for key, source in file.sources.items():
+        if source.format not in FORMATS:
+            yield Fault(
+                f"{key_path('sources', key)}.format",
+                f"{source.format!r} is no format{meant(source.format, FORMATS)}",
+            )
+    if len(roads) and NDW_SOURCE not in file.sources:
+        text = f'is missing; road sensors need it: add it with format = "{DATEX2_FORMAT}"'
+        yield Fault(f"sources.{NDW_SOURCE}", text)
+
+
+def _profile_faults(key: str, profile: Profile) -> Iterator[Fault]:
+    path = key_path("profiles", key)
+    if not 2 <= len(profile.levels) <= 10:
+        yield Fault(f"{path}.levels", f"has {len(profile.levels)} levels; give 2 to 10, the calmest first")
+    if len(set(profile.levels)) < len(profile.levels) or not all(name.strip() for name in profile.levels):
+        yield Fault(f"{path}.levels", "a name is empty or stands twice; name each level")
+    if not profile.source.strip():
+        yield Fault(f"{path}.source", "is empty; say where the figures come from")
+    columns: list[tuple[str, list[float], float]] = [
+        (f"{path}.density_per_m2.{facility.value}", column, DENSITY_LIMIT_PER_M2)
+        for facility, column in profile.density_per_m2.items()
+    ]
+    if profile.percent_of_capacity is not None:
+        columns.insert(0, (f"{path}.percent_of_capacity", profile.percent_of_capacity, PERCENT_LIMIT))
+    if not columns:
+        yield Fault(path, "has no column; give percent_of_capacity, density_per_m2 or both")
+    for column_path, column, limit in columns:
+        yield from _column_faults(column_path, column, limit, len(profile.levels))
+
+
+def _column_faults(path: str, column: list[float], limit: float, levels: int) -> Iterator[Fault]:
+    if len(column) != levels:
+        yield Fault(path, f"has {len(column)} values for {levels} levels; give one for each")
+    if column and column[0] != 0:
+        yield Fault(f"{path}[0]", f"is {column[0]:g}; the first level begins at 0")
+    for at, (lower, upper) in enumerate(pairwise(column), start=1):
+        if not lower < upper:
+            yield Fault(f"{path}[{at}]", f"{upper:g} is not above {lower:g}; levels must rise")
+    for at, value in enumerate(column):
+        if not 0 <= value <= limit:
+            yield Fault(f"{path}[{at}]", f"{value:g} is not plausible; it must lie between 0 and {limit:g}")
+
+
+def _rule_faults(file: CityFile, key: str, rule: Rule) -> Iterator[Fault]:
+    path = key_path("rules", key)
+    if not rule.zones:
+        yield Fault(f"{path}.zones", 'is empty; name zones, or write ["*"] for all')
+    if "*" in rule.zones and len(rule.zones) > 1:
+        yield Fault(f"{path}.zones", "'*' already means all zones; write it alone")
+    for at, zone_key in enumerate(rule.zones):
+        if zone_key != "*":
+            yield from reference_faults(f"{path}.zones[{at}]", "zone", zone_key, file.zones)
+    covered = file.zones if "*" in rule.zones else [zone for zone in rule.zones if zone in file.zones]
+    for profile_key in dict.fromkeys(file.zones[zone].profile for zone in covered):
+        profile = file.profiles.get(profile_key)
+        if profile is not None and rule.level >= len(profile.levels):
+            yield Fault(
+                f"{path}.level",
+                f"level {rule.level} is unknown to profile {profile_key!r} of its zones, which ends at "
+                f"{len(profile.levels) - 1}; lower the level or name other zones",
+            )
+
+
+def _id_faults(file: CityFile, ids: Ids, roads: RoadTable) -> Iterator[Fault]:
+    own: dict[IdKind, Mapping[str, object]] = {
+        IdKind.SOURCE: file.sources, IdKind.SITE: file.sites, IdKind.ZONE: file.zones,
+        IdKind.GATE: file.gates, IdKind.SENSOR: file.sensors,
+    }
+    remedy = "no number in the ids file; run `drukte city check --assign-ids`"
+    for kind, entries in own.items():
+        for key in entries:
+            if key not in ids[kind]:
+                yield Fault(key_path(f"{kind.value}s", key), f"has {remedy}")
+    for section, kind in _ROAD_SECTIONS:
+        missing = set(road_keys(roads, kind)) - ids[kind].keys()
+        if missing:
+            yield Fault("roads", f"{len(missing)} {section} such as {min(missing)!r} have {remedy}")

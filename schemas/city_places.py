@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What makes zones and gates of a city file sound: their references, shapes, areas and widths."""
+
+from collections.abc import Iterator, Sequence
+
+from schemas.city import OUTSIDE, CityFile, Gate, Point, Profile, Zone
+from schemas.city_fault import Fault, key_path, reference_faults
+from schemas.city_geometry import areas_m2, length_m, overlaps, point_fault, ring_fault
+
+AREA_SLACK = 0.01
+"""Net area above the polygon's by so large a share is rounding of its corners."""
+OVERLAP_ALLOWED_M2 = 1.0
+"""Neighbours drawn point by point on one border share slivers."""
+WIDTH_SLACK_M = 1.0
+"""A line's ends are given to about half a metre each."""
+DENSITY_LIMIT_PER_M2 = 10.0
+"""No crowd is denser: above 5 it is congested (Still); twice that is no plausible figure."""
+
+
+def place_faults(file: CityFile) -> Iterator[Fault]:
+    """Faults of all zones, then of all gates."""
+    for key, zone in file.zones.items():
+        yield from _zone_faults(file, key, zone)
+    yield from _overlap_faults(file)
+    for key, gate in file.gates.items():
+        yield from _gate_faults(file, key, gate)
+
+
+def _zone_faults(file: CityFile, key: str, zone: Zone) -> Iterator[Fault]:
+    path = key_path("zones", key)
+    yield from reference_faults(f"{path}.site", "site", zone.site, file.sites)
+    yield from reference_faults(f"{path}.profile", "profile", zone.profile, file.profiles)
+    yield from _level_column_fault(path, zone, file.profiles.get(zone.profile))
+    shape_faults = list(_polygon_faults(f"{path}.polygon", zone.polygon))
+    yield from shape_faults
+    if not shape_faults:
+        gross_m2 = float(areas_m2([zone.polygon])[0])
+        if zone.area_m2 > gross_m2 * (1 + AREA_SLACK):
+            yield Fault(
+                f"{path}.area_m2",
+                f"net area {zone.area_m2:g} m2 is larger than the polygon's {gross_m2:.0f} m2; "
+                "give what people can stand on, or correct the polygon",
+            )
+    if zone.capacity is not None and zone.capacity > zone.area_m2 * DENSITY_LIMIT_PER_M2:
+        yield Fault(
+            f"{path}.capacity",
+            f"{zone.capacity} people on {zone.area_m2:g} m2 are more than {DENSITY_LIMIT_PER_M2:g} per m2; "
+            "correct the capacity or the area",
+        )
+
+
+def _level_column_fault(path: str, zone: Zone, profile: Profile | None) -> Iterator[Fault]:
+    if profile is None or zone.facility in profile.density_per_m2:
+        return
+    if zone.capacity is None or profile.percent_of_capacity is None:
+        yield Fault(
+            f"{path}.profile",
+            f"profile {zone.profile!r} has no density column for {zone.facility.value!r}, and no level "
+            "follows from a capacity; add the column, or a capacity and percent_of_capacity",
+        )
+
+
+def _polygon_faults(path: str, polygon: Sequence[Point]) -> Iterator[Fault]:
+    texts = {at: text for at, point in enumerate(polygon) if (text := point_fault(point))}
+    yield from (Fault(f"{path}[{at}]", text) for at, text in texts.items())
+    if not texts and (text := ring_fault(polygon)):
+        yield Fault(path, text)
+
+
+def _overlap_faults(file: CityFile) -> Iterator[Fault]:
+    sound = [key for key, zone in file.zones.items() if not any(_polygon_faults("", zone.polygon))]
+    for first, second, shared_m2 in overlaps([file.zones[key].polygon for key in sound], OVERLAP_ALLOWED_M2):
+        yield Fault(
+            f"{key_path('zones', sound[second])}.polygon",
+            f"shares {shared_m2:.1f} m2 with zone {sound[first]!r}; zones may share a border, not an "
+            "area: give both the same corners along it",
+        )
+
+
+def _gate_faults(file: CityFile, key: str, gate: Gate) -> Iterator[Fault]:
+    path = key_path("gates", key)
+    yield from reference_faults(f"{path}.site", "site", gate.site, file.sites)
+    for end, given in (("from", gate.from_), ("to", gate.to)):
+        if given == OUTSIDE:
+            continue
+        yield from reference_faults(f"{path}.{end}", "zone", given, [*file.zones, OUTSIDE])
+        zone = file.zones.get(given)
+        known_sites = zone is not None and {zone.site, gate.site} <= file.sites.keys()
+        if zone is not None and known_sites and zone.site != gate.site:
+            yield Fault(
+                f"{path}.{end}",
+                f"zone {given!r} belongs to site {zone.site!r}, the gate to {gate.site!r}; between two sites "
+                f"write a gate in each of them, with {OUTSIDE!r} as its far side",
+            )
+    if gate.from_ == gate.to:
+        yield Fault(f"{path}.to", f"leads from {gate.from_!r} to itself; name the two sides of the line")
+    yield from _line_faults(path, gate)
+
+
+def _line_faults(path: str, gate: Gate) -> Iterator[Fault]:
+    texts = {at: text for at, point in enumerate(gate.line) if (text := point_fault(point))}
+    yield from (Fault(f"{path}.line[{at}]", text) for at, text in texts.items())
+    if texts:
+        return
+    line_m = length_m(gate.line)
+    if line_m == 0:
+        yield Fault(f"{path}.line", "both ends are one point; give the two ends of the counting line")
+    elif gate.width_m > line_m + WIDTH_SLACK_M:
+        yield Fault(
+            f"{path}.width_m",
+            f"effective width {gate.width_m:g} m is above the line's {line_m:.1f} m; correct one of them",
+        )
