@@ -9,10 +9,10 @@ from typing import Any, Self
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from schemas.registry import Registry
 
 from schemas.alert import State, Transition
 from schemas.city import FORMAT, City, CityFile
@@ -23,6 +23,7 @@ from schemas.ids import IdKind, Ids, format_ids
 from schemas.live import SCHEMAS, LiveTable, Status
 from schemas.log import Clock, Kind, LogMessage
 from schemas.reading import Batch, NoValue
+from schemas.registry import Registry
 from schemas.roads import RoadTable, encode_roads
 from streams.core.admission import admit
 from streams.core.effect import Effect, LiveRows
@@ -111,7 +112,8 @@ def run(city: City, files: list[Path], decode: Callable[[Path], Decoded], out: P
     """Fold `files` in their order and write the windows that close.
 
     Readings of a file are taken in by their own time, and log time follows them; it starts at the earliest
-    reading of the first file. Windows that end after the last reading are not written: nobody saw their end.
+    reading of the first file. Windows that end after the last file was known are not written: nobody saw
+    their end.
 
     Parameters
     ----------
@@ -127,40 +129,46 @@ def run(city: City, files: list[Path], decode: Callable[[Path], Decoded], out: P
     report = Report()
     registry = Registry.of(city)
     partition = Partition(city, 1, 0)
-    last_end_us = 0
+    last_us = 0
     with _Windows(city, out) as windows:
         for path in files:
             report.files += 1
-            batch = _readings(path, decode, registry, report)
-            last_end_us = max(last_end_us, int(batch.end.max(initial=0)))
-            for message in _messages(city, batch, partition.log_time_us):
+            batch, known_us = _readings(path, decode, registry, report)
+            last_us = max(last_us, int(known_us.max(initial=0)))
+            for message in _messages(city, batch, known_us, partition.log_time_us):
                 for effect in partition.step(message, message.ingested_at_us):
                     report.told(effect)
                     windows.write(effect)
             on_file(path)
-        if last_end_us:
-            for effect in partition.step(_message(city, last_end_us + DRAIN_US), 0):
-                for seen in _until(effect, last_end_us):
+        if last_us:
+            for effect in partition.step(_message(city, last_us + DRAIN_US), 0):
+                for seen in _until(effect, last_us):
                     report.told(seen)
                     windows.write(seen)
     report.fold = dict(partition.counters)
     return report
 
 
-def _readings(path: Path, decode: Callable[[Path], Decoded], registry: Registry, report: Report) -> Batch:
-    """The readings of a file that may be taken, in the order of their ends; all else is counted."""
+def _readings(path: Path, decode: Callable[[Path], Decoded], registry: Registry,
+              report: Report) -> tuple[Batch, npt.NDArray[np.int64]]:
+    """The readings of a file that may be taken and when each was known, in that order; all else is counted.
+
+    A reading is known at its end, or when its file was published, whichever is earlier.
+    """
     try:
         decoded = decode(path)
     except RefusedError as error:
         report.refused[error.reason] += 1
         report.refused_files[str(path)] = str(error)
-        return Batch.empty()
+        return Batch.empty(), np.empty(0, np.int64)
     latest_us = int(decoded.batch.end.max(initial=0))
     batch, refusals = admit(decoded.batch, registry, latest_us, 0, NO_LIMIT_US)
     for refusal in [*decoded.refusals, *refusals]:
         report.refused[refusal.reason] += refusal.count
     report.took(decoded, batch)
-    return batch.take(np.argsort(batch.end, kind="stable"))
+    known_us = batch.end if decoded.published_us is None else np.minimum(batch.end, decoded.published_us)
+    order = np.argsort(known_us, kind="stable")
+    return batch.take(order), known_us[order]
 
 
 def _message(city: City, log_time_us: int, batch: Batch | None = None) -> LogMessage:
@@ -168,17 +176,16 @@ def _message(city: City, log_time_us: int, batch: Batch | None = None) -> LogMes
     return LogMessage(kind, log_time_us, Clock.DATA, city.version, "replay", str(log_time_us), batch)
 
 
-def _messages(city: City, batch: Batch, log_time_us: int) -> Iterator[LogMessage]:
-    """Readings in order of their ends, one message for each step of the grid."""
+def _messages(city: City, batch: Batch, known_us: npt.NDArray[np.int64], log_time_us: int) -> Iterator[LogMessage]:
+    """Readings in the order in which they were known, one message for each step of the grid."""
     if not len(batch):
         return
     if log_time_us < 0:
         yield _message(city, int(batch.begin.min()))
-    step = -(-batch.end // STEP_US)
+    step = -(-known_us // STEP_US)
     cuts = np.flatnonzero(np.diff(step)) + 1
     for at in np.split(np.arange(len(batch)), cuts):
-        part = batch.take(at)
-        yield _message(city, int(part.end[-1]), part)
+        yield _message(city, int(known_us[at[-1]]), batch.take(at))
 
 
 def _until(effect: Effect, end_us: int) -> Iterator[Effect]:

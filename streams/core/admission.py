@@ -36,7 +36,7 @@ _DETAILS = {
     Reason.WRONG_SOURCE: "the city file gives the sensor to another source",
     Reason.BAD_SPAN: "an instant has no length, an interval has one; mend the sender or the semantics",
     Reason.BAD_VALUE: "negative, infinite, implausible, or no value without a reason; look at the sensor",
-    Reason.IN_FUTURE: "ends later than now and the allowed skew; set the sensor's clock",
+    Reason.IN_FUTURE: "stamped later than now and the allowed skew; set the sensor's clock",
     Reason.TOO_OLD: "no window takes it in any more; send it as a back-fill",
     Reason.OUT_OF_SERVICE: "outside the sensor's start and end dates; renew them or switch it off",
 }
@@ -54,7 +54,8 @@ def admit(
     now_us : int
         The deployment's clock; microseconds since 1970, UTC.
     skew_us : int
-        How far after now a reading may end.
+        How far after now a reading may end. A road's may still be running: NDW's suppliers of quarter hours
+        publish every minute, stamped with that minute as the start; so it is their begin that counts.
     oldest_us : int
         How long before now it may have ended.
 
@@ -80,7 +81,7 @@ def admit(
         Reason.WRONG_SOURCE: registry.source[number] != batch.source,
         Reason.BAD_SPAN: np.where(semantics == _INSTANT, span_us != 0, span_us <= 0),
         Reason.BAD_VALUE: ~_plausible(batch, semantics, registry.lanes[number]),
-        Reason.IN_FUTURE: batch.begin > (now_us + skew_us) - span_us,
+        Reason.IN_FUTURE: batch.begin > (now_us + skew_us) - np.where(_is_road(batch), 0, span_us),
         Reason.TOO_OLD: batch.begin < (now_us - oldest_us) - span_us,
         Reason.OUT_OF_SERVICE: (batch.begin < registry.start_us[number])
         | (batch.begin >= registry.end_us[number])
@@ -90,6 +91,10 @@ def admit(
     if not code.any():
         return batch, []
     return batch.take(code == 0), _refusals(batch, registry, code, list(failed))
+
+
+def _is_road(batch: Batch) -> Mask:
+    return np.isin(batch.metric, (Metric.VEHICLES, Metric.SPEED))
 
 
 def _plausible(batch: Batch, semantics: npt.NDArray[np.int8], lanes: npt.NDArray[np.int32]) -> Mask:

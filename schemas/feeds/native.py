@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Native JSON: one reading, an array of them, or one a line (NDJSON); the content tells which.
+
+A reading is `{"sensor", "metric", "from", "to", "value", "quality"?}`: text keys of the city file, RFC 3339
+times with an offset, `value: null` for a sensor that has none, quality 0 to 100.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from schemas.city import Semantics
+from schemas.errors import DrukteError, RefusedError
+from schemas.feeds.decoded import Decoded, Tally
+from schemas.feeds.instants import NO_INSTANT, InstantCache
+from schemas.feeds.native_reading import (
+    RawReading,
+    read_carefully,
+)
+from schemas.reading import METRIC_LIMIT, QUALITY_FULL, Batch, NoValue
+from schemas.refusal import Reason, Refusal
+from schemas.registry import SEMANTICS, Registry
+
+LONGEST_SPAN_US = (2**31 - 1) * 1000
+"""24.8 days: what the log's column for the span can hold."""
+
+_INSTANT = SEMANTICS.index(Semantics.INSTANT)
+_ARRAY = msgspec.json.Decoder(list[RawReading])
+_LINES = msgspec.json.Decoder(RawReading)
+_NOT_QUICK = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+NO_SLOT = -1
+_DETAILS = {
+    Reason.UNKNOWN_SENSOR: "`sensor` is no key of the city file; add the sensor or mend the sender",
+    Reason.UNKNOWN_METRIC: "`metric` is no measure of this sensor in the city file; add it or stop sending it",
+    Reason.WRONG_SOURCE: "the city file gives the sensor to another source; send it there",
+    Reason.BAD_TIME: "`from` and `to` are RFC 3339 with an offset, `to` not before `from`",
+    Reason.BAD_SPAN: "`from` equals `to` for an instant, and lies before it for an interval or a rate",
+    Reason.BAD_VALUE: "`value` is a finite number or null, `quality` a number from 0 to 100",
+}
+
+
+def decode(body: bytes, registry: Registry, source: str) -> Decoded:
+    """Read a body that `source` sent.
+
+    A bad reading is refused by itself; readings that fail in the same way at the same sensor make one
+    refusal. `where` is the sensor, or the first place: `$[0]` in an array, `reading 0` or `line 1` in
+    NDJSON, `$` for a single reading.
+
+    Parameters
+    ----------
+    body : bytes
+    registry : Registry
+    source : str
+        Key of the source whose door the body came through.
+
+    Raises
+    ------
+    RefusedError
+        The whole body: `person-level` when a field anywhere describes one person, `malformed` when it is no
+        JSON, no UTF-8, or holds nothing that is a reading.
+    DrukteError
+        `source` is not in the city's ids.
+    """
+    return _decode(body, registry, source, "")
+
+
+def _decode(body: bytes, registry: Registry, source: str, prefix: str) -> Decoded:
+    in_array = body.lstrip()[:1] == b"["
+    readings = _quickly(body, in_array)
+    if readings is not None:
+        shape = "{}$[{}]" if in_array else "{}reading {}"
+        return _decoded(readings, lambda at: shape.format(prefix, at), [], registry, source)
+    placed, structural = read_carefully(body)
+    refusals = [item.refusal(prefix) for item in structural]
+    return _decoded(
+        [item.reading for item in placed], lambda at: prefix + placed[at].where, refusals, registry, source
+    )
+
+
+def decode_messages(bodies: Sequence[bytes], registry: Registry, source: str) -> Decoded:
+    """Read many bodies at once, as from a topic with one reading a message.
+
+    A body that `decode` would refuse whole becomes one refusal; the others are read, in their order. Places
+    begin with `message i`, counted from 0.
+
+    Raises
+    ------
+    DrukteError
+        `source` is not in the city's ids.
+    """
+    parts: list[Decoded] = []
+    run: list[RawReading] = []
+    for number, body in enumerate(bodies):
+        try:
+            run.append(_LINES.decode(body))
+        except _NOT_QUICK:
+            if run:
+                parts.append(_run_decoded(run, number - len(run), registry, source))
+            parts.append(_decoded_or_refused(number, body, registry, source))
+            run = []
+    if run or not parts:
+        parts.append(_run_decoded(run, len(bodies) - len(run), registry, source))
+    return parts[0] if len(parts) == 1 else Decoded.concatenated(parts)
+
+
+def _run_decoded(run: list[RawReading], first: int, registry: Registry, source: str) -> Decoded:
+    return _decoded(run, lambda at: f"message {first + at}", [], registry, source)
+
+
+def _decoded_or_refused(number: int, body: bytes, registry: Registry, source: str) -> Decoded:
+    try:
+        return _decode(body, registry, source, f"message {number} ")
+    except RefusedError as error:
+        refusal = Refusal(reason=Reason(error.reason), where=f"message {number}", detail=str(error))
+        return Decoded(Batch.empty(), [refusal], {Tally.READINGS.value: 0, Tally.REFUSED_VALUES.value: 1})
+
+
+def _quickly(body: bytes, in_array: bool) -> list[RawReading] | None:
+    """All readings of a body in which every one has the right fields and types; else None."""
+    try:
+        return _ARRAY.decode(body) if in_array else _LINES.decode_lines(body) or None
+    except _NOT_QUICK:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """What the readings say, as arrays; `number` and `metric` are -1 and 0 where the registry knows none."""
+
+    number: npt.NDArray[np.int32]
+    metric: npt.NDArray[np.uint8]
+    begin: npt.NDArray[np.int64]
+    end: npt.NDArray[np.int64]
+    value: npt.NDArray[np.float64]
+    is_null: npt.NDArray[np.bool_]
+    quality: npt.NDArray[np.float64]
+
+
+def _columns(readings: list[RawReading], registry: Registry) -> _Columns:
+    slot_of, instants = registry.slot_of, InstantCache()
+    slot = np.array([slot_of.get((item.sensor, item.metric), NO_SLOT) for item in readings], np.int64)
+    value = np.array([item.value for item in readings], np.float64)  # None becomes NaN
+    return _Columns(
+        number=(slot // METRIC_LIMIT).astype(np.int32),
+        metric=np.where(slot == NO_SLOT, 0, slot % METRIC_LIMIT).astype(np.uint8),
+        begin=np.array([instants[item.from_] for item in readings], np.int64),
+        end=np.array([instants[item.to] for item in readings], np.int64),
+        value=value,
+        is_null=np.isnan(value),
+        quality=np.array([item.quality for item in readings], np.float64),
+    )
+
+
+def _decoded(
+    readings: list[RawReading],
+    place: Callable[[int], str],
+    refusals: list[Refusal],
+    registry: Registry,
+    source: str,
+) -> Decoded:
+    source_number = registry.sources.get(source)
+    if source_number is None:
+        raise DrukteError(f"source {source!r} has no number in CITY.ids; known: {', '.join(registry.sources)}")
+    columns = _columns(readings, registry)
+    failed = _failures(columns, registry, source_number)
+    code = np.select(list(failed.values()), range(1, len(failed) + 1), 0)
+    if code.any():
+        refusals = refusals + _refusals(readings, place, code, list(failed), registry)
+    batch = _batch(columns, source_number)
+    if code.any():
+        batch = batch.take(code == 0)
+    refused = sum(refusal.count for refusal in refusals)
+    return Decoded(batch, refusals, {
+        Tally.READINGS.value: len(batch),
+        Tally.READINGS_WITHOUT_VALUE.value: int(np.count_nonzero(np.isnan(batch.value))),
+        Tally.REFUSED_VALUES.value: refused,
+    })
+
+
+def _failures(
+    columns: _Columns, registry: Registry, source_number: int
+) -> dict[Reason, npt.NDArray[np.bool_]]:
+    """Which readings fail, and why; the first reason counts.
+
+    An unknown sensor and an unknown metric are told apart later: both have no number here.
+    """
+    known = columns.number >= 0
+    at = np.where(known, columns.number, 0)
+    instant = registry.semantics[at, columns.metric] == _INSTANT
+    no_time = (columns.begin == NO_INSTANT) | (columns.end == NO_INSTANT)
+    span_us = np.where(no_time, 0, columns.end - columns.begin)
+    return {
+        Reason.UNKNOWN_SENSOR: ~known,
+        Reason.WRONG_SOURCE: registry.source[at] != source_number,
+        Reason.BAD_TIME: no_time | (span_us < 0),
+        Reason.BAD_SPAN: (instant != (span_us == 0)) | (span_us > LONGEST_SPAN_US),
+        Reason.BAD_VALUE: np.isinf(columns.value)
+        | ~((columns.quality >= 0) & (columns.quality <= QUALITY_FULL)),
+    }
+
+
+def _batch(columns: _Columns, source_number: int) -> Batch:
+    span_us = columns.end - columns.begin
+    # The column holds whole ms; no interval may become an instant.
+    span_ms = np.maximum(np.rint(span_us / 1000), span_us > 0)
+    return Batch.of(
+        sensor=columns.number,
+        metric=columns.metric,
+        source=source_number,
+        begin=columns.begin,
+        span_ms=np.clip(span_ms, 0, LONGEST_SPAN_US // 1000),
+        value=columns.value,
+        reason=np.where(columns.is_null, NoValue.NULL, NoValue.NONE),
+        quality=np.rint(np.clip(np.nan_to_num(columns.quality), 0, QUALITY_FULL)),
+    ) if len(columns.number) else Batch.empty()
+
+
+def _refusals(
+    readings: list[RawReading],
+    place: Callable[[int], str],
+    code: npt.NDArray[np.int_],
+    reasons: list[Reason],
+    registry: Registry,
+) -> list[Refusal]:
+    """One refusal for each reason and sensor. A key that is not the city's is never repeated."""
+    first: dict[tuple[Reason, str], str] = {}
+    counts: dict[tuple[Reason, str], int] = {}
+    for at in np.flatnonzero(code):
+        sensor = readings[at].sensor
+        reason, known = reasons[code[at] - 1], sensor in registry.sensors
+        if reason is Reason.UNKNOWN_SENSOR and known:
+            reason = Reason.UNKNOWN_METRIC
+        run = (reason, sensor if known else "")
+        first.setdefault(run, place(int(at)))
+        counts[run] = counts.get(run, 0) + 1
+    return [
+        Refusal(
+            reason=reason, where=sensor or first[reason, sensor],
+            detail=f"{_DETAILS[reason]} (first: {first[reason, sensor]})", count=count,
+        )
+        for (reason, sensor), count in counts.items()
+    ]

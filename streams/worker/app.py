@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Faust application: messages of `site-log` in, effects out, one partition at a time in offset order."""
+
+import asyncio
+import traceback
+from collections import Counter
+from typing import Any
+
+import faust
+import structlog
+from faust.types import TP
+from yarl import URL
+
+from schemas.city import City
+from schemas.errors import DrukteError, FatalError, RefusedError
+from schemas.log import Topic, decode_log
+from streams.settings import KafkaSettings
+from streams.topics import MESSAGE_BYTES
+from streams.worker.effects import Outgoing, dead_letter, outgoing
+from streams.worker.folds import Fold, Folds
+from streams.worker.offsets import OwnOffsetsTransport
+
+BATCH_MESSAGES = 512
+BATCH_S = 0.01
+"""Messages are handed over in batches for speed; they are folded one by one all the same."""
+BUFFER_MESSAGES = 2_048
+SEND_S = 120.0
+"""An effect that the broker has not taken by then ends the process."""
+WATCH_S = 30.0
+NEVER_S = 10 * 365 * 86_400.0
+"""For Faust's own complaints about commits: this worker makes none."""
+
+log = structlog.get_logger(__name__)
+
+
+def make_app(kafka: KafkaSettings, city: City, instance: str, data_folder: str) -> faust.App:
+    """The application, not started.
+
+    Parameters
+    ----------
+    kafka : KafkaSettings
+    city : City
+    instance : str
+        Static member id: the same worker, restarted in time, gets its partitions back without a rebalance.
+    data_folder : str
+        Faust makes a folder though nothing is ever kept in it.
+    """
+    urls = [URL(f"kafka://{address.strip()}") for address in kafka.bootstrap.split(",")]
+    app = faust.App(
+        "drukte-worker", broker=urls, store="memory://", datadir=data_folder,
+        key_serializer="raw", value_serializer="raw",
+        consumer_group_instance_id=instance, consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=MESSAGE_BYTES,
+        broker_session_timeout=6.0 if kafka.mock else 10.0, broker_request_timeout=40.0,
+        broker_heartbeat_interval=2.0 if kafka.mock else 1.0,
+        broker_commit_livelock_soft_timeout=NEVER_S, stream_processing_timeout=NEVER_S,
+        stream_wait_empty=False, stream_buffer_maxsize=BUFFER_MESSAGES,
+        producer_linger=0.005, producer_max_batch_size=65_536, producer_max_request_size=MESSAGE_BYTES,
+        producer_compression_type="lz4", producer_request_timeout=SEND_S,
+        topic_allow_declare=False, topic_disable_leader=True,
+        web_enabled=False, web_tables_enabled=False, worker_redirect_stdouts=False, autodiscover=False,
+    )
+    folds = Folds(city, kafka.partitions)
+    app.transport = OwnOffsetsTransport(urls, app, folds)
+    worker = FoldingWorker(app, folds)
+    site_log = app.topic(Topic.SITE_LOG.value, key_serializer="raw", value_serializer="raw")
+    app.agent(site_log, name="fold")(worker.fold)
+    app.on_partitions_revoked.connect(worker.on_revoked, weak=False)
+    app.timer(WATCH_S, name="watch")(worker.watch)
+    return app
+
+
+class FoldingWorker:
+    """What happens to messages and to effects.
+
+    Parameters
+    ----------
+    app : faust.App
+    folds : Folds
+    """
+
+    def __init__(self, app: faust.App, folds: Folds) -> None:
+        self._app = app
+        self._folds = folds
+        self._crashes: set[asyncio.Task[None]] = set()
+        self._watched: dict[int, int] = {}
+        self.counters: Counter[str] = Counter()
+
+    async def fold(self, stream: Any) -> None:
+        """The agent. Nothing leaves it but by ending the process: Faust would drop the batch and go on."""
+        async for events in stream.noack_take(BATCH_MESSAGES, within=BATCH_S):
+            failure = await self._failure_of(events)
+            if failure is not None:
+                log.critical("worker ends", reason=str(failure))
+                await self._app.crash(failure)
+                await asyncio.Event().wait()
+
+    async def _failure_of(self, events: list[Any]) -> DrukteError | None:
+        place = ""
+        try:
+            for event in events:
+                place = f"{event.message.topic}[{event.message.partition}]@{event.message.offset}"
+                await self._take(event.message)
+        except DrukteError as error:
+            return error
+        except Exception as error:  # noqa: BLE001  # whatever it is, the process has to end
+            # Its text may hold a value that nobody is to see: the kind and the place have to do.
+            frames = traceback.extract_tb(error.__traceback__)[-4:]
+            lines = " < ".join(f"{frame.filename}:{frame.lineno}" for frame in reversed(frames))
+            return FatalError(f"{place}: {type(error).__name__} at {lines}; this is a bug")
+        return None
+
+    async def on_revoked(self, app: Any, /, *revoked: Any, **_: Any) -> None:
+        """Forget what may soon be another worker's; if it comes back it is folded anew."""
+        del app
+        for tp in revoked[0]:
+            self._folds.drop(tp.partition)
+
+    async def watch(self) -> None:
+        """End the process when messages wait and none was folded in since the last look."""
+        folds = [] if self._app.rebalancing else self._folds.held()
+        if not folds:
+            self._watched.clear()
+            return
+        partitions = {TP(Topic.SITE_LOG.value, fold.number): fold for fold in folds}
+        ends = await self._app.consumer.highwaters(*partitions)
+        for tp, fold in partitions.items():
+            if ends[tp] > fold.next_offset == self._watched.get(fold.number):
+                await self._app.crash(FatalError(
+                    f"{tp.topic}[{tp.partition}] has stood at {fold.next_offset} of {ends[tp]} for "
+                    f"{WATCH_S:g} s: the consumer is stuck; restart"
+                ))
+        self._watched = {fold.number: fold.next_offset for fold in folds}
+
+    async def _take(self, message: Any) -> None:
+        fold = self._folds.get(message.partition)
+        if fold is None or message.generation_id != self._app.consumer_generation_id:
+            # From before a rebalance; whoever holds the partition now reads it again.
+            self.counters["stale"] += 1
+            return
+        if message.offset < fold.next_offset:
+            self.counters["repeated"] += 1
+            return
+        if message.offset > fold.next_offset:
+            await self._check_log_begins_at(fold, message.offset)
+        size = len(message.value or b"")
+        try:
+            decoded = decode_log(list(message.headers or ()), message.value)
+            effects = fold.state.step(decoded, round(message.timestamp * 1000) * 1000)
+        except RefusedError as refused:
+            self.counters["refused"] += 1
+            log.warning("message refused", reason=str(refused.reason), partition=fold.number,
+                        offset=message.offset, size=size)
+            letters = [dead_letter(refused, fold.number, message.offset, size)]
+        else:
+            letters = [
+                outgoing(effect, fold.number, message.offset, position)
+                for position, effect in enumerate(effects)
+            ]
+        fold.advance(message.offset)
+        for letter in letters:
+            await self._send(letter)
+
+    async def _check_log_begins_at(self, fold: Fold, offset: int) -> None:
+        """A hole is allowed only before the first message, where the log itself was cut meanwhile."""
+        if fold.untouched:
+            tp = TP(Topic.SITE_LOG.value, fold.number)
+            earliest = await self._app.consumer.earliest_offsets(tp)
+            if offset <= earliest[tp]:
+                return
+        raise FatalError(
+            f"{Topic.SITE_LOG}[{fold.number}]: offset {offset} came where {fold.next_offset} was due; "
+            "messages are missing: the process ends and a restart folds the log anew"
+        )
+
+    async def _send(self, letter: Outgoing) -> None:
+        sent = await self._app.producer.send(
+            letter.topic.value, letter.key, letter.value, letter.partition, None, letter.headers
+        )
+        asyncio.ensure_future(sent).add_done_callback(self._sent)
+
+    def _sent(self, sent: asyncio.Future[Any]) -> None:
+        if not sent.cancelled() and (error := sent.exception()) is not None:
+            kind = type(error).__name__
+            failure = FatalError(f"an effect could not be sent ({kind}); is the broker running?")
+            log.critical("worker ends", reason=str(failure))
+            task = asyncio.ensure_future(self._app.crash(failure))
+            self._crashes.add(task)
+            task.add_done_callback(self._crashes.discard)

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Effects as messages: topic, partition or key, headers and bytes. Pure.
+
+The same effect has the same identity and the same bytes whoever says it and however often.
+"""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from schemas.alert import Transition, encode_transition
+from schemas.errors import RefusedError
+from schemas.live import encode_rows
+from schemas.log import ARROW, JSON, Headers, Topic, event_headers
+from streams.core.effect import Effect
+
+SOURCE = "urn:drukte:worker"
+"""`ce_source` of all that a worker says; not which worker, since any of them says the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message to send; without a partition the key chooses it."""
+
+    topic: Topic
+    value: bytes
+    headers: Headers
+    partition: int | None = None
+    key: bytes | None = None
+
+
+class PoisonLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """A message of `site-log` that could not be read: where it stands, nothing of what it holds."""
+
+    reason: str
+    topic: str
+    partition: int
+    offset: int
+    size: int
+
+
+def outgoing(effect: Effect, partition: int, offset: int, position: int) -> Outgoing:
+    """The message of one effect.
+
+    Parameters
+    ----------
+    effect : Effect
+    partition, offset : int
+        Of the message of `site-log` that caused it.
+    position : int
+        Its place among the effects of that message.
+    """
+    if isinstance(effect, Transition):
+        headers = event_headers("alert.transition.v1", SOURCE, f"{effect.alert_id}/{effect.seq}", JSON)
+        return Outgoing(Topic.ALERTS, encode_transition(effect), headers, key=effect.site.encode())
+    event_id = f"{effect.table}/{partition}/{offset}/{position}"
+    headers = event_headers(f"live.{effect.table}.v1", SOURCE, event_id, ARROW)
+    return Outgoing(Topic.LIVE, encode_rows(effect.rows), headers, partition=partition)
+
+
+def dead_letter(refused: RefusedError, partition: int, offset: int, size: int) -> Outgoing:
+    """The dead letter of an unreadable message of `site-log`."""
+    letter = PoisonLetter(
+        reason=str(refused.reason), topic=Topic.SITE_LOG.value, partition=partition, offset=offset, size=size
+    )
+    headers = event_headers("dead-letter.v1", SOURCE, f"{Topic.SITE_LOG}/{partition}/{offset}", JSON)
+    return Outgoing(
+        Topic.DEAD_LETTERS, msgspec.json.encode(letter), headers, key=Topic.SITE_LOG.value.encode()
+    )

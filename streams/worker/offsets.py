@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Faust's consumer, starting where our own state says instead of where Kafka's commits say.
+
+This reaches into Faust: `seek_to_committed` is called after each assignment, and again whenever its fetcher
+finds the flow suspended. Pinned versions and tests/worker/test_contract.py guard it.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, cast
+
+import faust
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+from yarl import URL
+
+from schemas.log import Topic
+from streams.worker.folds import Folds
+
+SEEK_S = 20.0
+"""Well below the request time-out: a seek that outlasts that one leaves Faust idle without a word."""
+
+
+class OwnOffsetsConsumer(driver.Consumer):
+    """Seeks each assigned partition to what its fold expects; a partition without a fold begins a new one."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._seeking = asyncio.Lock()
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Seek; the offsets by topic and partition. Any failure ends the process: no guess is as good."""
+        async with self._seeking:
+            try:
+                return await asyncio.wait_for(self._seek_to_folds(), SEEK_S)
+            except Exception as error:
+                # Raising alone would be swallowed into a warning on one of the two paths.
+                await self.app.crash(error)
+                raise
+
+    async def _seek_to_folds(self) -> dict[TP, int]:
+        folds = cast("OwnOffsetsTransport", self.transport).folds
+        assigned = {tp for tp in self.assignment() if tp.topic == Topic.SITE_LOG}
+        missing = [tp for tp in assigned if folds.get(tp.partition) is None]
+        if missing:
+            earliest = await self.earliest_offsets(*missing)
+            for tp in missing:
+                folds.begin(tp.partition, earliest[tp])
+        offsets = {tp: fold.next_offset for tp in assigned if (fold := folds.get(tp.partition))}
+        if offsets:
+            await self.seek_wait(offsets)
+        return offsets
+
+
+class OwnOffsetsTransport(driver.Transport):
+    """Faust's Kafka transport with `OwnOffsetsConsumer`."""
+
+    Consumer = OwnOffsetsConsumer
+
+    def __init__(self, urls: list[URL], app: faust.App, folds: Folds) -> None:
+        super().__init__(urls, app)
+        self.folds = folds

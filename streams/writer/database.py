@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One flush = one transaction: rows, alerts and the offsets from which the writer goes on.
+
+No fence keeps a second writer out. Every statement is absolute and can only say the same again: rows about
+people and transitions are written once, a road row gives way to an equal or higher revision, an alert to a
+higher sequence number, and offsets only grow.
+"""
+
+from collections.abc import Sequence
+from dataclasses import astuple, fields
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import psycopg
+import pyarrow as pa
+from psycopg import errors, sql
+
+from schemas.alert import Transition
+from schemas.city import City
+from schemas.errors import FatalError, RefusedError, TransientError
+from schemas.live import SCHEMAS, LiveTable
+from schemas.refusal import Reason
+from streams import storage
+from streams.writer.places import Place, places
+from streams.writer.rows import KEYS, Row, RowBuffer
+
+STATEMENT_LIMIT_S = 60
+APPLICATION = "drukte writer"
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SQL_TYPES = {
+    pa.int16(): "int2", pa.int32(): "int4", pa.float32(): "float4", pa.float64(): "float8",
+    pa.bool_(): "bool", pa.string(): "text", pa.timestamp("us", tz="UTC"): "timestamptz",
+}
+_PYTHON_TYPES: dict[object, str] = {
+    int: "int4", bool: "bool", float: "float4", float | None: "float4", int | None: "int4",
+}
+
+
+def _upsert(
+    table: tuple[str, str], columns: dict[str, str], key: Sequence[str], only_where: str | None
+) -> sql.Composed:
+    """`INSERT` of whole columns; a row that exists stands, or gives way where `only_where` holds."""
+    parts: dict[str, sql.Composable] = {
+        "table": sql.Identifier(*table),
+        "columns": sql.SQL(", ").join(map(sql.Identifier, columns)),
+        "arrays": sql.SQL(", ").join(sql.SQL(f"%b::{kind}[]") for kind in columns.values()),
+        "key": sql.SQL(", ").join(map(sql.Identifier, key)),
+        "resolution": sql.SQL("DO NOTHING"),
+    }
+    if only_where is not None:
+        changed = [sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(name))
+                   for name in columns if name not in key]
+        parts["resolution"] = sql.SQL("DO UPDATE SET {} WHERE {}").format(
+            sql.SQL(", ").join(changed), sql.SQL(only_where)
+        )
+    return sql.SQL(
+        "INSERT INTO {table} AS existing ({columns}) SELECT * FROM unnest({arrays}) "
+        "ON CONFLICT ({key}) {resolution}"
+    ).format(**parts)
+
+
+def _transition_columns() -> dict[str, str]:
+    columns: dict[str, str] = {}
+    for described in msgspec.structs.fields(Transition):
+        name = described.name
+        if name.endswith("_us"):
+            columns[name.removesuffix("_us")] = "timestamptz"
+        else:
+            columns[name] = _PYTHON_TYPES.get(described.type, "text")
+    return columns
+
+
+_TRANSITION_COLUMNS = _transition_columns()
+_LIVE_STATEMENTS = {
+    table: _upsert(
+        ("live", table), {column.name: _SQL_TYPES[column.type] for column in SCHEMAS[table]}, KEYS[table],
+        "existing.revision <= EXCLUDED.revision" if table is LiveTable.ROAD else None,
+    )
+    for table in LiveTable
+}
+_TRANSITION_STATEMENT = _upsert(("live", "transition"), _TRANSITION_COLUMNS, ("alert_id", "seq"), None)
+_ALERT_STATEMENT = _upsert(
+    ("live", "alert"), _TRANSITION_COLUMNS, ("alert_id",), "existing.seq < EXCLUDED.seq"
+)
+_OFFSET_STATEMENT = _upsert(
+    ("engine", "writer_offset"), {"topic": "text", "partition": "int4", "next_offset": "int8"},
+    ("topic", "partition"), "existing.next_offset < EXCLUDED.next_offset",
+)
+# Level names are an array themselves, which unnest would flatten: a city is small, row by row will do.
+_PLACE_COLUMNS = [*(column.name for column in fields(Place)), "city_version"]
+_PLACE_STATEMENT = sql.SQL(
+    "INSERT INTO engine.place AS existing ({columns}) VALUES ({values}) ON CONFLICT (kind, number) "
+    "DO UPDATE SET {changed} WHERE existing.city_version <= EXCLUDED.city_version"
+).format(
+    columns=sql.SQL(", ").join(map(sql.Identifier, _PLACE_COLUMNS)),
+    values=sql.SQL(", ").join([sql.Placeholder()] * len(_PLACE_COLUMNS)),
+    changed=sql.SQL(", ").join(
+        sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(name)) for name in _PLACE_COLUMNS[2:]
+    ),
+)
+_CITY_STATEMENT = """
+INSERT INTO engine.city_version (version, sha256, city, name, timezone) VALUES (%s, %s, %s, %s, %s)
+ON CONFLICT (version, sha256) DO NOTHING"""
+
+
+def _transition_row(transition: Transition) -> Row:
+    row: list[Any] = []
+    for described in msgspec.structs.fields(Transition):
+        value = getattr(transition, described.name)
+        if described.name.endswith("_us"):
+            value = _EPOCH + timedelta(microseconds=value)
+        row.append(str(value) if isinstance(value, str) else value)
+    return tuple(row)
+
+
+def _execute_rows(connection: storage.Connection, statement: sql.Composed, rows: Sequence[Row]) -> None:
+    if rows:
+        connection.execute(statement, [list(column) for column in zip(*rows, strict=True)])
+
+
+def write_buffer(connection: storage.Connection, buffer: RowBuffer) -> None:
+    """Write rows and offsets in one transaction; raises psycopg's errors, and then nothing is written."""
+    with connection.transaction():
+        for table in LiveTable:
+            _execute_rows(connection, _LIVE_STATEMENTS[table], buffer.sorted_rows(table))
+        _execute_rows(
+            connection, _TRANSITION_STATEMENT, [_transition_row(one) for one in buffer.sorted_transitions()]
+        )
+        _execute_rows(
+            connection, _ALERT_STATEMENT, [_transition_row(one) for one in buffer.latest_transitions()]
+        )
+        offsets = sorted((*place, following) for place, following in buffer.next_offsets.items())
+        _execute_rows(connection, _OFFSET_STATEMENT, offsets)
+
+
+class Database:
+    """The writer's session, opened when it is needed; errors are told apart by what has to happen next.
+
+    Parameters
+    ----------
+    uri : str
+        As libpq reads it.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._connection: storage.Connection | None = None
+
+    def close(self) -> None:
+        """End the session."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _session(self) -> storage.Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = storage.connect(self._uri, APPLICATION)
+            self._connection.execute(f"SET statement_timeout = '{STATEMENT_LIMIT_S}s'")
+        return self._connection
+
+    def write(self, buffer: RowBuffer) -> None:
+        """Write one flush.
+
+        Raises
+        ------
+        TransientError
+            The database is away: the same buffer may be written again.
+        RefusedError
+            `bad-value`: a value that no column can hold.
+        FatalError
+            The tables are not there or not ours.
+        """
+        try:
+            write_buffer(self._session(), buffer)
+        except psycopg.Error as error:
+            raise self._told_apart(error) from None
+
+    def write_city(self, city: City) -> bool:
+        """Record a city version and its places; false when its version number is known with other content."""
+        file = city.file
+        rows = [(*astuple(place), city.version) for place in places(city)]
+        try:
+            connection = self._session()
+            with connection.transaction(), connection.cursor() as cursor:
+                cursor.execute(
+                    _CITY_STATEMENT, (city.version, city.sha256, file.city, file.name, file.timezone)
+                )
+                cursor.executemany(_PLACE_STATEMENT, rows)
+                cursor.execute("SELECT count(*) FROM engine.city_version WHERE version = %s", (city.version,))
+                counted = cursor.fetchone()
+        except psycopg.Error as error:
+            raise self._told_apart(error) from None
+        return counted is not None and counted[0] == 1
+
+    def offsets(self) -> dict[tuple[str, int], int]:
+        """Where to go on, by (topic, partition); raises as `write`."""
+        try:
+            found = self._session().execute("SELECT topic, partition, next_offset FROM engine.writer_offset")
+            return {(topic, partition): following for topic, partition, following in found}
+        except psycopg.Error as error:
+            raise self._told_apart(error) from None
+
+    def rewind(self, topic: str, partition: int, stored: int, earliest: int) -> None:
+        """Set an offset back, for a topic that was made anew; raises as `write`."""
+        try:
+            self._session().execute(
+                "UPDATE engine.writer_offset SET next_offset = %s "
+                "WHERE topic = %s AND partition = %s AND next_offset = %s",
+                (earliest, topic, partition, stored),
+            )
+        except psycopg.Error as error:
+            raise self._told_apart(error) from None
+
+    def _told_apart(self, error: psycopg.Error) -> Exception:
+        # Only the class and the code of an error go on: its text may repeat a value of a row.
+        named = f"{type(error).__name__} {error.sqlstate or ''}".rstrip()
+        if isinstance(error, psycopg.DataError | psycopg.IntegrityError):
+            return RefusedError(Reason.BAD_VALUE, f"the database refuses a value ({named})")
+        if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | psycopg.InternalError):
+            self.close()
+            return TransientError(f"database: {named}")
+        if isinstance(error, errors.UndefinedTable | errors.UndefinedColumn | errors.InvalidSchemaName):
+            return FatalError(f"the database lacks tables of the writer ({named}); run `drukte db migrate`")
+        if isinstance(error, errors.InsufficientPrivilege):
+            return FatalError(f"the writer's account may not write ({named}); GRANT drukte_writer TO it")
+        return FatalError(f"database: {named}; this is a bug of the writer")

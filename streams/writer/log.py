@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading `live` and `alerts`: every partition, from the offsets that the database holds."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Message as KafkaMessage
+
+from schemas.errors import FatalError, TransientError
+from schemas.log import Headers
+from streams.settings import KafkaSettings
+from streams.writer.rows import TOPICS, Message
+
+GROUP = "drukte-writer"
+METADATA_LIMIT_S = 10.0
+QUEUE_LIMIT_KIB = 16_384
+
+log = structlog.get_logger(__name__)
+_NEVER = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError.UNSUPPORTED_VERSION,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """From which offset a partition is read.
+
+    Parameters
+    ----------
+    offset : int
+    lost : int
+        Messages that aged out of the topic before they were written.
+    made_anew : bool
+        The topic ends before the stored offset: it is not the topic that was read before.
+    """
+
+    offset: int
+    lost: int = 0
+    made_anew: bool = False
+
+
+def starting_point(stored: int | None, low: int, high: int) -> Start:
+    """Where to begin, given the stored offset and the first and next offsets of the partition. Pure."""
+    if stored is None:
+        return Start(low)
+    if stored > high:
+        return Start(low, made_anew=True)
+    return Start(max(stored, low), lost=max(low - stored, 0))
+
+
+def _told_apart(error: KafkaError) -> Exception:
+    text = f"Kafka: {error.str()} ({error.name()})"
+    if error.fatal() or error.code() in _NEVER:
+        return FatalError(text)
+    return TransientError(text)
+
+
+class LogReader:
+    """A consumer without a group: partitions are assigned by hand, nothing is committed to Kafka."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._mock = settings.mock
+        self._consumer = Consumer({
+            "bootstrap.servers": settings.bootstrap,
+            "client.id": GROUP,
+            "group.id": GROUP,  # the library asks for one; it is never joined
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "earliest",
+            "fetch.wait.max.ms": 100,
+            "queued.max.messages.kbytes": QUEUE_LIMIT_KIB,
+            "max.poll.interval.ms": 86_400_000,  # while the database is away nobody polls
+            "log_level": 2,  # the next line tells it in our own log
+            "error_cb": lambda error: log.warning("kafka", error=error.name()),
+        })
+        self._expected: dict[tuple[str, int], int] = {}
+
+    def close(self) -> None:
+        """Leave the broker."""
+        self._consumer.close()
+
+    def partitions(self, creator: Producer) -> list[tuple[str, int]]:
+        """All (topic, partition); raises `TransientError` while a topic is not there.
+
+        The mock cluster makes a topic when a producer asks about it, and knows no other way.
+        """
+        found: list[tuple[str, int]] = []
+        for topic in TOPICS:
+            client = creator if self._mock else self._consumer
+            try:
+                about = client.list_topics(topic, timeout=METADATA_LIMIT_S).topics[topic]
+            except KafkaException as error:
+                raise _told_apart(error.args[0]) from None
+            if about.error is not None:
+                raise TransientError(f"topic {topic}: {about.error.name()}; is it made yet?")
+            found += [(str(topic), partition) for partition in about.partitions]
+        return sorted(found)
+
+    def starts(
+        self, places: Iterable[tuple[str, int]], stored: Mapping[tuple[str, int], int]
+    ) -> dict[tuple[str, int], Start]:
+        """Where to begin, by (topic, partition); raises `TransientError`."""
+        found = {}
+        for topic, partition in places:
+            at = TopicPartition(topic, partition)
+            try:
+                limits = self._consumer.get_watermark_offsets(at, timeout=METADATA_LIMIT_S)
+            except KafkaException as error:
+                raise _told_apart(error.args[0]) from None
+            if limits is None:
+                raise TransientError(f"{topic}[{partition}]: no answer about its offsets")
+            found[topic, partition] = starting_point(stored.get((topic, partition)), *limits)
+        return found
+
+    def assign(self, starts: Mapping[tuple[str, int], Start]) -> None:
+        """Read from there on."""
+        self._expected = {place: start.offset for place, start in starts.items()}
+        self._consumer.assign([
+            TopicPartition(topic, partition, start.offset) for (topic, partition), start in starts.items()
+        ])
+
+    def poll(self, most: int, within_s: float) -> list[Message]:
+        """Up to `most` messages, after `within_s` at the latest.
+
+        Raises
+        ------
+        FatalError
+            The broker says what no waiting mends.
+        """
+        taken = []
+        for polled in self._consumer.consume(most, within_s):
+            error = polled.error()
+            if error is not None:
+                told = _told_apart(error)
+                if isinstance(told, FatalError):
+                    raise told
+                log.warning("kafka", error=error.name())
+                continue
+            taken.append(self._plain(polled))
+        return taken
+
+    def _plain(self, polled: KafkaMessage) -> Message:
+        message = Message(
+            topic=polled.topic() or "", partition=polled.partition() or 0, offset=polled.offset() or 0,
+            headers=_headers(polled),
+            value=polled.value() or b"", at_us=polled.timestamp()[1] * 1000,
+        )
+        place = (message.topic, message.partition)
+        if message.offset > self._expected.get(place, 0):
+            log.error(
+                "lost", topic=message.topic, partition=message.partition, first=self._expected[place],
+                next=message.offset, what="messages aged out before they were written",
+            )
+        self._expected[place] = message.offset + 1
+        return message
+
+
+def _headers(polled: KafkaMessage) -> Headers:
+    given = polled.headers() or []
+    pairs = given.items() if isinstance(given, dict) else given
+    return [(name, value.encode() if isinstance(value, str) else value or b"") for name, value in pairs]

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messages of `live` and `alerts` to rows, merged by key. Pure: no Kafka, no database.
+
+One statement may not touch a key twice, and effects repeat after a worker's restart: rows are merged before
+they are written, by the rules that hold in the database. A row about people is written once, so the first
+stands; a road row is revised, so the highest revision stands.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from schemas.alert import Transition, decode_transition
+from schemas.errors import RefusedError
+from schemas.live import SCHEMAS, LiveTable, decode_rows
+from schemas.log import Headers, Topic, event_type
+from schemas.refusal import Reason
+
+TRANSITION_TYPE = "alert.transition.v1"
+LIVE_TYPES = {f"live.{table}.v1": table for table in LiveTable}
+TOPICS = (Topic.LIVE, Topic.ALERTS)
+
+KEYS: dict[LiveTable, tuple[str, ...]] = {
+    LiveTable.ZONE: ("zone", "window_start"),
+    LiveTable.GATE: ("gate", "window_start"),
+    LiveTable.ROAD: ("zone", "vehicle_class", "window_start"),
+}
+"""Primary keys of the tables."""
+
+# The stamps that the driver and the database both can hold with room to spare.
+_FIRST = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST = datetime(2200, 1, 1, tzinfo=UTC)
+
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of Kafka as the writer needs it; `at_us` is its stamp, microseconds since 1970, UTC."""
+
+    topic: str
+    partition: int
+    offset: int
+    headers: Headers | None
+    value: bytes
+    at_us: int = 0
+
+
+def _key_positions(table: LiveTable) -> tuple[int, ...]:
+    return tuple(SCHEMAS[table].names.index(name) for name in KEYS[table])
+
+
+_POSITIONS = {table: _key_positions(table) for table in LiveTable}
+_REVISION = SCHEMAS[LiveTable.ROAD].names.index("revision")
+_START = {table: SCHEMAS[table].names.index("window_start") for table in LiveTable}
+
+
+def _checked(table: LiveTable, batch: pa.RecordBatch) -> list[Row]:
+    for declared, column in zip(batch.schema, batch.columns, strict=True):
+        if column.null_count and not declared.nullable:
+            raise RefusedError(Reason.MALFORMED, f"live rows of {table} lack values of {declared.name}")
+    try:
+        batch.validate(full=True)
+        rows: list[Row] = list(zip(*(column.to_pylist() for column in batch.columns), strict=True))
+    except (pa.ArrowException, ValueError, OverflowError):
+        # Without the library's text, which may repeat a value.
+        raise RefusedError(Reason.MALFORMED, f"live rows of {table} hold what no column can") from None
+    at = _START[table]
+    if not all(_FIRST <= row[at] < _LAST for row in rows):
+        raise RefusedError(Reason.BAD_TIME, f"live rows of {table} begin outside {_FIRST:%Y} to {_LAST:%Y}")
+    return rows
+
+
+def _transition(value: bytes) -> Transition:
+    try:
+        transition = decode_transition(value)
+    except msgspec.DecodeError:
+        raise RefusedError(Reason.MALFORMED, "not the JSON of a transition") from None
+    stamps = (
+        transition.window_start_us, transition.window_end_us, transition.opened_at_us, transition.at_us
+    )
+    last_us = (_LAST - _FIRST) // timedelta(microseconds=1)
+    if not all(0 <= stamp < last_us for stamp in stamps):
+        raise RefusedError(Reason.BAD_TIME, f"a transition is stamped outside {_FIRST:%Y} to {_LAST:%Y}")
+    return transition
+
+
+@dataclass(slots=True)
+class RowBuffer:
+    """Rows and offsets of one flush.
+
+    Parameters
+    ----------
+    live : dict of LiveTable to dict of key to row
+        Rows have the columns of `schemas.live.SCHEMAS[table]`, in their order.
+    transitions : dict of (alert id, seq) to Transition
+    next_offsets : dict of (topic, partition) to int
+        Where to go on once the rows are written.
+    """
+
+    live: dict[LiveTable, dict[Row, Row]] = field(default_factory=lambda: {table: {} for table in LiveTable})
+    transitions: dict[tuple[str, int], Transition] = field(default_factory=dict)
+    next_offsets: dict[tuple[str, int], int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return sum(len(rows) for rows in self.live.values()) + len(self.transitions)
+
+    def add(self, message: Message) -> None:
+        """Take a message's rows and its offset.
+
+        Raises
+        ------
+        RefusedError
+            `unknown-kind`, `malformed` or `bad-time`; nothing of the message was taken, not even its offset.
+        """
+        kind = event_type(message.headers)
+        if message.topic == Topic.LIVE and kind in LIVE_TYPES:
+            table = LIVE_TYPES[kind]
+            self._merge(table, _checked(table, decode_rows(table, message.value)))
+        elif message.topic == Topic.ALERTS and kind == TRANSITION_TYPE:
+            transition = _transition(message.value)
+            self.transitions.setdefault((transition.alert_id, transition.seq), transition)
+        else:
+            raise RefusedError(Reason.UNKNOWN_KIND, f"a message type that is not known on {message.topic}")
+        self.skip(message)
+
+    def skip(self, message: Message) -> None:
+        """Go past a message without rows."""
+        place = (message.topic, message.partition)
+        self.next_offsets[place] = max(message.offset + 1, self.next_offsets.get(place, 0))
+
+    def _merge(self, table: LiveTable, rows: Iterable[Row]) -> None:
+        held, positions = self.live[table], _POSITIONS[table]
+        for row in rows:
+            key = tuple(row[position] for position in positions)
+            before = held.get(key)
+            if before is None or (table is LiveTable.ROAD and row[_REVISION] >= before[_REVISION]):
+                held[key] = row
+
+    def sorted_rows(self, table: LiveTable) -> list[Row]:
+        """Rows of a table by key: every writer locks in the same order."""
+        return [row for _, row in sorted(self.live[table].items(), key=lambda item: item[0])]
+
+    def sorted_transitions(self) -> list[Transition]:
+        """Transitions by alert id and sequence number."""
+        return [transition for _, transition in sorted(self.transitions.items())]
+
+    def latest_transitions(self) -> list[Transition]:
+        """The transition with the highest sequence number of each alert, by alert id."""
+        return list({transition.alert_id: transition for transition in self.sorted_transitions()}.values())

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A gateway that runs in a thread of the test, and a city with roads for it."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from schemas.city import City, Source
+from streams.gateway.run import run_gateway
+from streams.settings import ClockSettings, GatewaySettings, KafkaSettings, NdwSettings, Settings
+from tests.cities import small_city, small_file, small_roads
+from tests.gateway.mock_broker import free_port
+
+LIMIT_S = 15.0
+BODY_LIMIT = 20_000
+
+
+def road_city() -> City:
+    """The small city with two lanes of a motorway, read from a source in DATEX II."""
+    return small_city(small_roads(), sources={**small_file().sources, "ndw": Source(format="datex2")})
+
+
+def settings_for(kafka: KafkaSettings, ndw_url: str | None = None) -> Settings:
+    """Settings of a gateway on a free port."""
+    return Settings(
+        city=Path("unused.toml"), kafka=kafka, clock=ClockSettings(),
+        gateway=GatewaySettings(
+            port=free_port(), body_limit_bytes=BODY_LIMIT, decompressed_limit_bytes=100_000,
+            ndw=None if ndw_url is None else NdwSettings(url=ndw_url, poll_s=0.1),
+        ),
+    )
+
+
+def address(settings: Settings) -> str:
+    """Where the gateway of `settings` listens."""
+    return f"http://{settings.gateway.host}:{settings.gateway.port}"
+
+
+def wait_until_it_answers(settings: Settings, status: int, lives: Callable[[], bool]) -> None:
+    """Until `/health` answers with `status`; the test fails when that takes too long or nothing lives."""
+    until_s = time.monotonic() + LIMIT_S
+    while lives():
+        try:
+            answer = httpx.get(f"{address(settings)}/health")
+        except httpx.TransportError:
+            answer = None
+        if answer is not None and answer.status_code == status:
+            return
+        assert time.monotonic() < until_s, f"no gateway, or not as wanted: {answer}"
+        time.sleep(0.02)
+
+
+@contextmanager
+def running(settings: Settings, delivery_s: float = 5.0, status: int = 200) -> Iterator[httpx.Client]:
+    """A client of a running gateway; at the end the gateway has stopped by itself."""
+    stop = threading.Event()
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            run_gateway(settings, road_city(), stop, delivery_s=delivery_s)
+        except BaseException as error:  # noqa: BLE001  # told by the test below
+            failures.append(error)
+
+    thread = threading.Thread(target=run, name="gateway")
+    thread.start()
+    try:
+        wait_until_it_answers(settings, status, thread.is_alive)
+        with httpx.Client(base_url=address(settings), timeout=20) as client:
+            yield client
+    finally:
+        stop.set()
+        thread.join(LIMIT_S)
+        if failures:
+            raise failures[0]
+    assert not thread.is_alive()

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a broker in memory cannot be made to do: cut its log, deliver stale messages, fall silent."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from faust.types import TP
+
+from schemas.errors import FatalError
+from schemas.log import Clock, Headers, Kind, LogMessage, Topic, encode_log
+from streams.worker.app import FoldingWorker
+from streams.worker.folds import Folds
+from tests.cities import small_city
+
+SITE_LOG = Topic.SITE_LOG.value
+GENERATION = 7
+
+
+@dataclass
+class _Consumer:
+    begins_at: int = 0
+    ends_at: int = 0
+
+    async def earliest_offsets(self, *partitions: TP) -> dict[TP, int]:
+        return dict.fromkeys(partitions, self.begins_at)
+
+    async def highwaters(self, *partitions: TP) -> dict[TP, int]:
+        return dict.fromkeys(partitions, self.ends_at)
+
+
+@dataclass
+class _App:
+    """As much of a Faust application as the worker uses."""
+
+    consumer: _Consumer = field(default_factory=_Consumer)
+    consumer_generation_id: int = GENERATION
+    rebalancing: bool = False
+    crashes: list[BaseException] = field(default_factory=list)
+
+    async def crash(self, reason: BaseException) -> None:
+        self.crashes.append(reason)
+
+
+@dataclass
+class _Message:
+    offset: int
+    generation_id: int
+    headers: Headers
+    value: bytes
+    timestamp: float = 1_780_000_000.0
+    topic: str = SITE_LOG
+    partition: int = 1
+
+
+@dataclass
+class _Event:
+    message: _Message
+
+
+class _Stream:
+    """Yields one batch, then waits as a real stream does."""
+
+    def __init__(self, events: list[_Event]) -> None:
+        self._events = events
+
+    async def noack_take(self, _: int, within: float) -> Any:
+        del within
+        yield self._events
+
+
+def _events(offsets: Iterable[int], generation: int = GENERATION) -> list[_Event]:
+    headers, value = encode_log(LogMessage(Kind.TICK, 1_780_000_000_000_000, Clock.WALL, 1, "gateway", "x/1"))
+    return [_Event(_Message(offset, generation, headers, value)) for offset in offsets]
+
+
+def _folded(app: _App, events: list[_Event], begin: int = 0) -> tuple[FoldingWorker, Folds]:
+    folds = Folds(small_city(), 4)
+    folds.begin(1, begin)
+    worker = FoldingWorker(app, folds)  # type: ignore[arg-type]  # a stand-in
+
+    async def fold() -> None:
+        folding = asyncio.create_task(worker.fold(_Stream(events)))
+        while not folding.done() and not app.crashes:
+            await asyncio.wait({folding}, timeout=0.01)
+        folding.cancel()
+
+    asyncio.run(fold())
+    return worker, folds
+
+
+def _next_offset(folds: Folds) -> int:
+    fold = folds.get(1)
+    assert fold is not None
+    return fold.next_offset
+
+
+def test_messages_are_folded_in_order_and_repeats_once() -> None:
+    app = _App()
+    worker, folds = _folded(app, _events([0, 1, 1, 0, 2]))
+    assert _next_offset(folds) == 3
+    assert worker.counters["repeated"] == 2
+    assert not app.crashes
+
+
+def test_messages_of_an_older_assignment_and_of_other_partitions_are_left_alone() -> None:
+    app = _App()
+    foreign = _events([40])
+    foreign[0].message.partition = 3
+    worker, folds = _folded(app, _events([9, 10], GENERATION - 1) + foreign)
+    assert _next_offset(folds) == 0
+    assert worker.counters["stale"] == 3
+    assert not app.crashes
+
+
+def test_a_log_that_was_cut_meanwhile_may_begin_later() -> None:
+    app = _App(_Consumer(begins_at=20))
+    _, folds = _folded(app, _events([20, 21]), begin=5)
+    assert _next_offset(folds) == 22
+    assert not app.crashes
+
+
+@pytest.mark.parametrize(("begins_at", "offsets"), [(5, [6]), (0, [5, 7]), (7, [5, 7])])
+def test_any_other_hole_is_fatal(begins_at: int, offsets: list[int]) -> None:
+    app = _App(_Consumer(begins_at=begins_at))
+    _folded(app, _events(offsets), begin=5)
+    crash, = app.crashes
+    assert isinstance(crash, FatalError)
+    assert "messages are missing" in str(crash)
+
+
+def test_a_consumer_that_stands_still_before_waiting_messages_is_fatal() -> None:
+    app = _App(_Consumer(ends_at=3))
+    worker, _ = _folded(app, _events([0, 1]))
+    asyncio.run(worker.watch())
+    assert not app.crashes
+    asyncio.run(worker.watch())
+    assert "stuck" in str(app.crashes[0])
+
+
+def test_a_consumer_without_waiting_messages_or_in_a_rebalance_is_well() -> None:
+    app = _App(_Consumer(ends_at=2))
+    worker, _ = _folded(app, _events([0, 1]))
+    for _ in range(3):
+        asyncio.run(worker.watch())
+    app.consumer.ends_at = 3
+    app.rebalancing = True
+    for _ in range(3):
+        asyncio.run(worker.watch())
+    assert not app.crashes
+
+
+def test_a_revoked_partition_is_forgotten() -> None:
+    worker, folds = _folded(_App(), _events([0]))
+    asyncio.run(worker.on_revoked(None, {TP(SITE_LOG, 1), TP(SITE_LOG, 2)}))
+    assert folds.held() == []

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The worker as a process, on a broker in memory."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from confluent_kafka import Message
+
+from schemas.ids import IdKind
+from schemas.live import LiveTable, decode_rows
+from schemas.log import Clock, Kind, LogMessage, Topic, encode_log, event_type
+from schemas.reading import Batch, Metric
+from streams.core.layout import partition_of_site
+from streams.topics import MOCK_PARTITIONS
+from tests.cities import small_city
+from tests.conftest import ROOT
+from tests.gateway.mock_broker import MockBroker, headers
+from tests.worker.process import FAILING_FOLD, HIDDEN, LOST_MESSAGE
+
+CITY = small_city()
+PARTITION = partition_of_site(CITY.ids[IdKind.SITE]["centrum"], MOCK_PARTITIONS)
+BEGIN_US = 1_780_000_020_000_000
+STEP_US = 10_000_000
+STOP_S = 8.0
+
+
+@contextmanager
+def _worker(broker: MockBroker, *wishes: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.worker.process", broker.kafka.bootstrap, *wishes], cwd=ROOT,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _write_readings(broker: MockBroker, steps: range, poison_at: int = -1) -> None:
+    for step in steps:
+        at_us = BEGIN_US + step * STEP_US
+        batch = Batch.of(
+            sensor=CITY.ids[IdKind.SENSOR]["cam-plein"], metric=Metric.PEOPLE, begin=at_us, value=50.0
+        )
+        message = LogMessage(
+            Kind.READINGS, at_us, Clock.SIMULATED, CITY.version, "cameras", f"test/{step}", batch
+        )
+        encoded_headers, value = encode_log(message)
+        if step == poison_at:
+            broker.producer.produce(Topic.SITE_LOG.value, b"poison", partition=PARTITION,
+                                    headers=list(encoded_headers))
+        broker.producer.produce(
+            Topic.SITE_LOG.value, value, partition=PARTITION, headers=list(encoded_headers)
+        )
+    broker.producer.flush(5)
+
+
+def _identity(message: Message) -> tuple[bytes, bytes]:
+    return dict(headers(message))["ce_id"], message.value() or b""
+
+
+def test_readings_become_live_rows_and_a_restart_says_the_same_again(broker: MockBroker) -> None:
+    _write_readings(broker, range(30), poison_at=10)
+    with _worker(broker) as process:
+        first = broker.read(Topic.LIVE, lambda found: _zone_rows(found) >= 4)
+        letters = broker.read(Topic.DEAD_LETTERS, lambda found: len(found) >= 1)
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate(timeout=STOP_S)
+        assert process.returncode == 0, said
+    assert {one.partition() for one in first} == {PARTITION}
+    assert letters[0].value() == (
+        f'{{"reason":"malformed","topic":"site-log","partition":{PARTITION},"offset":10,"size":6}}'.encode()
+    )
+    _write_readings(broker, range(30, 37))
+    with _worker(broker):
+        both = broker.read(Topic.LIVE, lambda found: _zone_rows(found) >= 2 * 4 + 1)
+    again = [_identity(one) for one in both[len(first):]]
+    assert again[:len(first)] == [_identity(one) for one in first]
+
+
+def _zone_rows(found: list[Message]) -> int:
+    rows = [
+        decode_rows(LiveTable.ZONE, one.value() or b"") for one in found
+        if event_type(headers(one)) == "live.zone_minute.v1"
+    ]
+    number = CITY.ids[IdKind.ZONE]["plein"]
+    return sum(zone.as_py() == number for batch in rows for zone in batch.column("zone"))
+
+
+def test_a_bug_and_a_missing_message_end_the_process_and_show_no_value() -> None:
+    brokers = MockBroker(), MockBroker()
+    for broker in brokers:
+        _write_readings(broker, range(3))
+    with _worker(brokers[0], FAILING_FOLD) as buggy, _worker(brokers[1], LOST_MESSAGE) as losing:
+        of_the_bug, _ = buggy.communicate(timeout=30)
+        of_the_loss, _ = losing.communicate(timeout=30)
+        assert (buggy.returncode, losing.returncode) == (1, 1)
+    assert f"site-log[{PARTITION}]@0: ValueError at" in of_the_bug
+    assert HIDDEN not in of_the_bug
+    assert "messages are missing" in of_the_loss
+
+
+def test_a_signal_ends_it_also_when_the_broker_is_gone(broker: MockBroker) -> None:
+    _write_readings(broker, range(20))
+    with _worker(broker) as process:
+        broker.read(Topic.LIVE, lambda found: len(found) >= 1)
+        broker.close()
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=STOP_S + 10)
+        assert process.returncode is not None
