@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Messages of the topics: their kinds, CloudEvents headers and topic names."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -40,6 +41,8 @@ ARROW = "application/vnd.apache.arrow.stream"
 JSON = "application/json"
 
 Headers = list[tuple[str, bytes]]
+ReadHeaders = Iterable[tuple[str, bytes | None]]
+"""As Kafka gives them back: somebody else's may be null."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +85,10 @@ def event_headers(event_type: str, source: str, event_id: str, content_type: str
     ]
 
 
-def event_type(headers: Headers | None) -> str:
+def event_type(headers: ReadHeaders | None) -> str:
     """The `ce_type` of a message without its prefix, or an empty text when there is none of ours."""
     for name, value in headers or ():
-        if name == "ce_type":
+        if name == "ce_type" and value is not None:
             text = value.decode(errors="replace")
             return text.removeprefix(TYPE_PREFIX) if text.startswith(TYPE_PREFIX) else ""
     return ""
@@ -102,7 +105,7 @@ def encode_log(message: LogMessage) -> tuple[Headers, bytes]:
     return headers, b"" if message.batch is None else encode_batch(message.batch)
 
 
-def decode_log(headers: Headers | None, value: bytes | None) -> LogMessage:
+def decode_log(headers: ReadHeaders | None, value: bytes | None) -> LogMessage:
     """Read what `encode_log` wrote.
 
     Raises
@@ -110,7 +113,7 @@ def decode_log(headers: Headers | None, value: bytes | None) -> LogMessage:
     RefusedError
         `unknown-kind` for another kind or version, `malformed` for missing headers or a bad batch.
     """
-    given = dict(headers or ())
+    given = {name: value for name, value in headers or () if value is not None}
     kind, _, version = event_type(headers).rpartition(".")
     if version != "v1" or kind not in set(Kind):
         raise RefusedError(

@@ -15,6 +15,9 @@ PARTS = 3600
 LONGEST_SPAN = 2
 """A reading may cover at most so many of its sensor's intervals; longer ones are refused."""
 
+LONG_AGO = -(1 << 62)
+"""Before any reading; far enough from the smallest int64 to be subtracted from."""
+
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
@@ -89,6 +92,10 @@ def _windows(layout: Layout, slots: Slots, channel: npt.NDArray[np.intp], start_
     inside = (begin < end) & (begin + length > start) & (begin >= start - reach[:, None])
     valid = inside & ~np.isnan(value)
     held = np.where(valid, value, 0.0)
+    # What an earlier reading already covers is not counted again: suppliers of quarter hours publish minutely.
+    ends = np.where(valid, begin + length, LONG_AGO)
+    covered_until = np.maximum.accumulate(ends, axis=1)[:, :-1]
+    from_us[:, 1:] = np.clip(covered_until - begin[:, 1:], from_us[:, 1:], until_us[:, 1:])
     covered = np.where(valid, until_us - from_us, 0)
     is_mean = (layout.channel_role[channel] == Metric.SPEED)[:, None]
     parts = np.where(valid & ~is_mean, held, 0.0).astype(np.int64)

@@ -7,15 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 
-import msgspec
-
 from schemas.city import City
 from schemas.errors import DrukteError, FatalError, RefusedError, TransientError
 from schemas.feeds import native
 from schemas.feeds.compression import GZIP_MAGIC, decompressed
 from schemas.feeds.datex2 import RoadChannels, decode_measured
 from schemas.feeds.decoded import Decoded
-from schemas.log import JSON, Topic, event_headers
+from schemas.letter import encode_letter, letter_headers
+from schemas.log import Topic
 from schemas.reading import Batch
 from schemas.refusal import Reason, Refusal
 from schemas.registry import Registry
@@ -140,10 +139,10 @@ class Intake:
         self._tally.refuse(source, refusals)
         for letter in letters_of(source, size, refusals, now_us(self._settings.clock)):
             number = f"{self._name}/{next(self._letter_numbers)}"
-            headers = event_headers("dead-letter.v1", "urn:drukte:gateway", number, JSON)
+            headers = letter_headers("urn:drukte:gateway", number)
             try:
                 sent = self._producer.send(
-                    Topic.DEAD_LETTERS, msgspec.json.encode(letter), headers, key=source.encode()
+                    Topic.DEAD_LETTERS, encode_letter(letter), headers, key=source.encode()
                 )
             except DrukteError:
                 self._tally.letters_lost += 1

@@ -1,44 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Dead letters: what was refused, why and where, without anything of the payload. Pure."""
+"""The dead letters of refused readings: how many are told apart, and how their places are cleaned. Pure."""
 
 from collections import Counter
 from itertools import islice
 
-import msgspec
-
+from schemas.letter import Letter
 from schemas.refusal import Reason, Refusal
 
 SHOWN = 100
 """At most so many refusals of one request are told apart; the rest is summed up by reason."""
 PLACE_CHARACTERS = 200
 """A place may hold a key that the sender chose; longer ones are cut."""
-
-
-class Letter(msgspec.Struct, frozen=True, kw_only=True):
-    """One message of `dead-letters`.
-
-    Parameters
-    ----------
-    reason : Reason
-    where, detail : str
-        As in `Refusal`.
-    count : int
-        How many values fell under it.
-    source : str
-        Key of the source.
-    size : int
-        Bytes of the body that held them.
-    at_us : int
-        When it was refused, on the deployment's clock; microseconds since 1970, UTC.
-    """
-
-    reason: Reason
-    where: str
-    detail: str
-    count: int
-    source: str
-    size: int
-    at_us: int
 
 
 def shortened(refusals: list[Refusal]) -> list[Refusal]:

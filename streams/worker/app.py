@@ -144,14 +144,16 @@ class FoldingWorker:
         if message.offset > fold.next_offset:
             await self._check_log_begins_at(fold, message.offset)
         size = len(message.value or b"")
+        place = (message.topic, fold.number, message.offset)
+        append_us = round(message.timestamp * 1000) * 1000
         try:
             decoded = decode_log(list(message.headers or ()), message.value)
-            effects = fold.state.step(decoded, round(message.timestamp * 1000) * 1000)
+            effects = fold.state.step(decoded, append_us)
         except RefusedError as refused:
             self.counters["refused"] += 1
             log.warning("message refused", reason=str(refused.reason), partition=fold.number,
                         offset=message.offset, size=size)
-            letters = [dead_letter(refused, fold.number, message.offset, size)]
+            letters = [dead_letter(refused, place, size, append_us)]
         else:
             letters = [
                 outgoing(effect, fold.number, message.offset, position)

@@ -6,15 +6,16 @@ The same effect has the same identity and the same bytes whoever says it and how
 
 from dataclasses import dataclass
 
-import msgspec
-
 from schemas.alert import Transition, encode_transition
 from schemas.errors import RefusedError
+from schemas.letter import encode_letter, letter_headers, message_letter
 from schemas.live import encode_rows
 from schemas.log import ARROW, JSON, Headers, Topic, event_headers
 from streams.core.effect import Effect
 
-SOURCE = "urn:drukte:worker"
+SERVICE = "worker"
+SOURCE = f"urn:drukte:{SERVICE}"
+ADVICE = "skipped; does a newer gateway, or something else, write to the log?"
 """`ce_source` of all that a worker says; not which worker, since any of them says the same."""
 
 
@@ -27,16 +28,6 @@ class Outgoing:
     headers: Headers
     partition: int | None = None
     key: bytes | None = None
-
-
-class PoisonLetter(msgspec.Struct, frozen=True, kw_only=True):
-    """A message of `site-log` that could not be read: where it stands, nothing of what it holds."""
-
-    reason: str
-    topic: str
-    partition: int
-    offset: int
-    size: int
 
 
 def outgoing(effect: Effect, partition: int, offset: int, position: int) -> Outgoing:
@@ -58,12 +49,9 @@ def outgoing(effect: Effect, partition: int, offset: int, position: int) -> Outg
     return Outgoing(Topic.LIVE, encode_rows(effect.rows), headers, partition=partition)
 
 
-def dead_letter(refused: RefusedError, partition: int, offset: int, size: int) -> Outgoing:
-    """The dead letter of an unreadable message of `site-log`."""
-    letter = PoisonLetter(
-        reason=str(refused.reason), topic=Topic.SITE_LOG.value, partition=partition, offset=offset, size=size
-    )
-    headers = event_headers("dead-letter.v1", SOURCE, f"{Topic.SITE_LOG}/{partition}/{offset}", JSON)
-    return Outgoing(
-        Topic.DEAD_LETTERS, msgspec.json.encode(letter), headers, key=Topic.SITE_LOG.value.encode()
-    )
+def dead_letter(refused: RefusedError, place: tuple[str, int, int], size: int, append_us: int) -> Outgoing:
+    """The dead letter of a message of `site-log` that cannot be folded; `place` is topic, partition, offset."""
+    topic, partition, offset = place
+    letter = message_letter(refused.reason, ADVICE, SERVICE, place, size, append_us)
+    headers = letter_headers(SOURCE, f"{topic}/{partition}/{offset}")
+    return Outgoing(Topic.DEAD_LETTERS, encode_letter(letter), headers, key=topic.encode())

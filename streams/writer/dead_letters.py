@@ -1,53 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Refused messages as dead letters: reason and place, never a payload."""
 
-import msgspec
 from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import Message as KafkaMessage
 
 from schemas.errors import TransientError
-from schemas.log import JSON, Topic, event_headers
+from schemas.letter import Letter, encode_letter, letter_headers, message_letter
+from schemas.log import Topic
 from streams.settings import KafkaSettings
 from streams.writer.rows import Message
 
 SOURCE = "writer"
 FLUSH_LIMIT_S = 15.0
 ADVICE = "skipped; is a newer worker writing than this writer can read?"
-
-
-class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
-    """Value of a message on `dead-letters`.
-
-    Parameters
-    ----------
-    reason : str
-        One of `schemas.refusal.Reason`.
-    where : str
-        `topic[partition]@offset`.
-    detail : str
-        What to do about it.
-    count : int
-        How many messages.
-    source : str
-        The service that refused.
-    topic, partition, offset
-        Where the refused message stands.
-    size : int
-        Bytes of its value.
-    at_us : int
-        When the broker got the refused message; microseconds since 1970, UTC.
-    """
-
-    reason: str
-    where: str
-    detail: str
-    count: int
-    source: str
-    topic: str
-    partition: int
-    offset: int
-    size: int
-    at_us: int
 
 
 class DeadLetters:
@@ -69,15 +34,12 @@ class DeadLetters:
             "acks": "all",
             "message.timeout.ms": round(flush_limit_s * 1000),
         })
-        self._waiting: dict[tuple[str, int, int], DeadLetter] = {}
+        self._waiting: dict[tuple[str, int, int], Letter] = {}
 
     def add(self, message: Message, reason: str) -> None:
         """Put a refused message on the list."""
-        self._waiting[message.topic, message.partition, message.offset] = DeadLetter(
-            reason=reason, where=f"{message.topic}[{message.partition}]@{message.offset}", detail=ADVICE,
-            count=1, source=SOURCE, topic=message.topic, partition=message.partition, offset=message.offset,
-            size=len(message.value), at_us=message.at_us,
-        )
+        place = (message.topic, message.partition, message.offset)
+        self._waiting[place] = message_letter(reason, ADVICE, SOURCE, place, len(message.value), message.at_us)
 
     def flush(self) -> None:
         """Send the list; raises `TransientError` and keeps what the broker has not acknowledged."""
@@ -93,17 +55,15 @@ class DeadLetters:
         if self._waiting:
             raise TransientError(f"{Topic.DEAD_LETTERS}: {len(self._waiting)} not acknowledged; is it there?")
 
-    def _produce(self, place: tuple[str, int, int], letter: DeadLetter) -> None:
+    def _produce(self, place: tuple[str, int, int], letter: Letter) -> None:
         topic, partition, offset = place
-        headers = event_headers(
-            "dead-letter.v1", f"urn:drukte:{SOURCE}", f"{topic}/{partition}/{offset}", JSON
-        )
+        headers = letter_headers(f"urn:drukte:{SOURCE}", f"{topic}/{partition}/{offset}")
 
         def settle(error: KafkaError | None, _: KafkaMessage) -> None:
             if error is None:
                 self._waiting.pop(place, None)
 
         self.producer.produce(
-            Topic.DEAD_LETTERS, msgspec.json.encode(letter), key=topic.encode(), headers=list(headers),
+            Topic.DEAD_LETTERS, encode_letter(letter), key=topic.encode(), headers=list(headers),
             on_delivery=settle,
         )

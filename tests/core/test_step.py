@@ -3,6 +3,7 @@
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from schemas.errors import RefusedError
 from schemas.live import LiveTable, Status
 from schemas.log import Clock
 from schemas.reading import Batch, Metric
+from schemas.roads import SCHEMA, RoadTable
 from tests.cities import small_city, small_file, small_roads
 from tests.core.play import Player, at_us
 
@@ -256,6 +258,20 @@ def test_a_road_waits_as_long_as_ndw_may_take() -> None:
     play.tick(210)
     [row] = play.rows(LiveTable.ROAD, SITE)
     assert row["coverage"] == 0.5
+
+
+def test_quarter_hours_published_every_minute_count_once() -> None:
+    slow = small_roads()
+    period = pa.array([900.0] * len(slow), pa.float64())
+    roads = RoadTable(slow.table.set_column(slow.table.schema.get_field_index("period_s"), SCHEMA.field("period_s"),
+                                            period))
+    play = Player(small_city(road_table=roads), clock=Clock.DATA)
+    for minute in range(-20, 75):  # each minute the vehicles of a quarter hour, stamped with that minute
+        play.send(60.0 * minute + 100, play.reading(f"{SITE}/lane1", Metric.VEHICLES, 60 * minute, 400, 900),
+                  play.reading(f"{SITE}/lane2", Metric.VEHICLES, 60 * minute, 200, 900))
+    rows = play.rows(LiveTable.ROAD, SITE)
+    assert [(row["window_start"], row["span_s"]) for row in rows[:3]] == [(0, 900), (900, 900), (1800, 900)]
+    assert [(row["vehicles"], row["coverage"]) for row in rows[:3]] == [(150.0, 1.0)] * 3
 
 
 def test_a_crowd_raises_an_alert_that_closes_again() -> None:

@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.ids import IdKind
+from schemas.letter import Letter
 from schemas.log import Kind, LogMessage, Topic
 from schemas.reading import Metric
 from schemas.refusal import Reason
 from streams.gateway import door
-from streams.gateway.letters import Letter
 from tests.gateway.mock_broker import MockBroker, nowhere
 from tests.gateway.publications import road_publication
 from tests.gateway.running import BODY_LIMIT, road_city, running, settings_for

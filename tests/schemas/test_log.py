@@ -127,3 +127,10 @@ def test_the_type_of_others_is_empty() -> None:
     assert event_type(event_headers("live.zone.v1", "s", "1", ARROW)) == "live.zone.v1"
     assert event_type([("ce_type", b"com.example.thing")]) == ""
     assert event_type(None) == ""
+
+
+def test_a_null_header_is_refused_and_no_crash() -> None:
+    headers = [(name, None if name == "ce_clock" else value) for name, value in tick()[0]]
+    with pytest.raises(RefusedError, match="ce_clock"):
+        decode_log(headers, b"")
+    assert event_type([("ce_type", None)]) == ""

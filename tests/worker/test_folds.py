@@ -4,6 +4,7 @@ import pytest
 
 from schemas.alert import Cause, State, Transition, decode_transition
 from schemas.errors import FatalError, RefusedError
+from schemas.letter import decode_letter
 from schemas.live import ROAD_SCHEMA, LiveTable, decode_rows
 from schemas.log import Topic, event_type
 from streams.core.effect import LiveRows
@@ -65,7 +66,10 @@ def test_rows_go_to_live_in_the_same_partition_with_their_place_in_the_log() -> 
 
 
 def test_a_dead_letter_says_where_and_nothing_of_what() -> None:
-    message = dead_letter(RefusedError("malformed", "AA:BB:CC is bad"), 1, 55, 7)
+    message = dead_letter(RefusedError("malformed", "AA:BB:CC is bad"), ("site-log", 1, 55), 7, 99)
     assert message.topic is Topic.DEAD_LETTERS
-    assert message.value == b'{"reason":"malformed","topic":"site-log","partition":1,"offset":55,"size":7}'
+    letter = decode_letter(message.value)
+    assert (letter.reason, letter.where, letter.size, letter.at_us) == ("malformed", "site-log[1]@55", 7, 99)
+    assert (letter.topic, letter.partition, letter.offset) == ("site-log", 1, 55)
+    assert b"AA:BB" not in message.value
     assert b"AA:BB" not in b"".join(value for _, value in message.headers)

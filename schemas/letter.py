@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A dead letter: what was refused, why and where, without anything of the payload."""
+
+import msgspec
+
+from schemas.log import JSON, Headers, event_headers
+
+
+class Letter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One message of `dead-letters`.
+
+    Parameters
+    ----------
+    reason : str
+        One of `schemas.refusal.Reason`.
+    where, detail : str
+        The place, and what to do about it, as in `schemas.refusal.Refusal`.
+    count : int
+        How many values (or messages) fell under it.
+    source : str
+        Key of the source that sent it, or the service that could not read it.
+    size : int
+        Bytes of what held them.
+    at_us : int
+        When it was refused or, of a message, when the broker got it; microseconds since 1970, UTC.
+    topic, partition, offset : optional
+        Where a refused message stands.
+    """
+
+    reason: str
+    where: str
+    detail: str
+    count: int
+    source: str
+    size: int
+    at_us: int
+    topic: str | None = None
+    partition: int | None = None
+    offset: int | None = None
+
+
+def message_letter(reason: str, detail: str, service: str, place: tuple[str, int, int], size: int,
+                   at_us: int) -> Letter:
+    """The letter of a message that a service could not read; `place` is topic, partition and offset."""
+    topic, partition, offset = place
+    return Letter(reason=reason, where=f"{topic}[{partition}]@{offset}", detail=detail, count=1, source=service,
+                  size=size, at_us=at_us, topic=topic, partition=partition, offset=offset)
+
+
+def letter_headers(source: str, letter_id: str) -> Headers:
+    """CloudEvents headers of a letter; `source` as `urn:drukte:...`."""
+    return event_headers("dead-letter.v1", source, letter_id, JSON)
+
+
+def encode_letter(letter: Letter) -> bytes:
+    """As JSON."""
+    return msgspec.json.encode(letter)
+
+
+def decode_letter(encoded: bytes) -> Letter:
+    """Read what `encode_letter` wrote; raises `msgspec.DecodeError` for anything else."""
+    return msgspec.json.decode(encoded, type=Letter)
