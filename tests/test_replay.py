@@ -68,7 +68,7 @@ def small_files(tmp_path: Path) -> tuple[Path, Path]:
         at = f"2026-03-01T12:{step // 6:02}:{step % 6 * 10:02}+01:00"
         people = 390 if 120 <= step < 200 else 60
         readings.append({"sensor": "cam-plein", "metric": "people", "from": at, "to": at, "value": people})
-    readings.append({"sensor": "cam-nergens", "metric": "people", "from": at, "to": at, "value": 1})
+    readings.append({**readings[-1], "sensor": "cam-nergens"})
     feed = tmp_path / "readings.ndjson"
     feed.write_bytes(b"\n".join(msgspec.json.encode(reading) for reading in readings))
     return city, feed

@@ -3,20 +3,17 @@
 
 import asyncio
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
-from typing import Any
 
 import msgspec
-import structlog
-from litestar import Litestar, Request, Response, get, post
-from litestar.exceptions import HTTPException
+from litestar import Litestar, Response, get, post
 
 from schemas.errors import RefusedError, TransientError
 from schemas.refusal import Reason, Refusal
 from streams.gateway.intake import Intake
+from streams.http_problem import AnyRequest, Problem, problem_handlers
 from streams.settings import GatewaySettings
 
 BODY_S = 30.0
@@ -27,7 +24,6 @@ BODIES_BYTES = 64_000_000
 """Most memory for bodies that are being read or decoded, unless one body may be larger."""
 HEALTHY_S = 5.0
 """With a broker there is an acknowledgement of a tick at least so often."""
-PROBLEM = "application/problem+json"
 JSON = "application/json"
 _STATUS_OF = {
     Reason.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -35,32 +31,6 @@ _STATUS_OF = {
     Reason.FORBIDDEN_XML: HTTPStatus.BAD_REQUEST,
 }
 
-AnyRequest = Request[Any, Any, Any]
-log = structlog.get_logger(__name__)
-
-
-class Problem(Exception):  # noqa: N818  # the word of RFC 9457
-    """An answer other than success: status, what is wrong, further members and headers."""
-
-    def __init__(
-        self, status: HTTPStatus, detail: str, *, headers: dict[str, str] | None = None, **members: object
-    ) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.detail = detail
-        self.headers = headers or {}
-        self.members = members
-
-    def response(self) -> Response[bytes]:
-        """As problem+json."""
-        document = {
-            "type": "about:blank", "title": self.status.phrase, "status": self.status.value,
-            "detail": self.detail, **self.members,
-        }
-        return Response(
-            msgspec.json.encode(document), status_code=self.status.value, media_type=PROBLEM,
-            headers=self.headers,
-        )
 
 
 class Bodies:
@@ -147,9 +117,7 @@ def make_app(
 
     return Litestar(
         [take, health],
-        exception_handlers={
-            Problem: _on_problem, HTTPException: _on_http, Exception: _on_bug,
-        },
+        exception_handlers=problem_handlers(),
         request_max_body_size=settings.body_limit_bytes,
         openapi_config=None,
         logging_config=None,
@@ -179,20 +147,3 @@ def _unavailable(why: str) -> Problem:
         HTTPStatus.SERVICE_UNAVAILABLE, f"{why}; send the same again later, repeats are harmless",
         headers={"Retry-After": str(RETRY_S)},
     )
-
-
-def _on_problem(_: AnyRequest, problem: Problem) -> Response[bytes]:
-    return problem.response()
-
-
-def _on_http(_: AnyRequest, error: HTTPException) -> Response[bytes]:
-    status = HTTPStatus(error.status_code)
-    return Problem(status, status.description or status.phrase, headers=dict(error.headers or {})).response()
-
-
-def _on_bug(_: AnyRequest, error: Exception) -> Response[bytes]:
-    # The text of an unforeseen error may hold a piece of the payload: only its kind and place are logged.
-    frames = traceback.extract_tb(error.__traceback__)[-3:]
-    places = [f"{frame.filename}:{frame.lineno}" for frame in frames]
-    log.error("request failed", error=type(error).__name__, at=places)
-    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the gateway failed on this request").response()

@@ -2,17 +2,10 @@
 """The gateway as a process: HTTP door, producer, ticks and NDW polling in one event loop."""
 
 import asyncio
-import contextlib
-import signal
-import socket
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import structlog
-from granian.constants import HTTPModes, Interfaces
-from granian.http import HTTP1Settings
-from granian.server.embed import Server
 from litestar import Litestar
 
 from schemas.city import City
@@ -27,11 +20,10 @@ from streams.gateway.ndw import poll_ndw
 from streams.gateway.outlet import Outlet
 from streams.gateway.producer import DELIVERY_S, LogProducer
 from streams.gateway.tally import Tally
+from streams.http_server import check_address_free, make_server, stop_signals, until
 from streams.settings import GatewaySettings, Settings
 from streams.topics import ensure_topics
 
-HEADER_TIMEOUT_MS = 10_000
-CONNECTIONS = 128
 STOP_S = 3.0
 """How long a stopping gateway waits for open requests, and again for the broker."""
 BROKER_RETRY_S = 2.0
@@ -64,7 +56,7 @@ def run_gateway(
 async def _serve(settings: Settings, city: City, stop: threading.Event, delivery_s: float) -> None:
     if settings.clock.kind is Clock.DATA:
         now_us(settings.clock)  # says what is wrong
-    _check_address_free(settings.gateway)
+    check_address_free(settings.gateway.host, settings.gateway.port, "gateway")
     tally = Tally()
     producer = LogProducer(settings.kafka, delivery_s)
     try:
@@ -76,7 +68,7 @@ async def _serve(settings: Settings, city: City, stop: threading.Event, delivery
         _check_ndw(settings.gateway, intake)
         stopping = asyncio.Event()
         app = make_app(intake, settings.gateway, stopping, lambda: outlet.acknowledged_s, tally.as_dict)
-        with _signals(stop):
+        with stop_signals(stop):
             await _run_until_stopped(settings, _Parts(app, outlet, intake, stopping), stop)
     finally:
         left = await asyncio.to_thread(producer.close, STOP_S)
@@ -92,7 +84,7 @@ class _Parts:
 
 
 async def _run_until_stopped(settings: Settings, parts: _Parts, stop: threading.Event) -> None:
-    server = _server(parts.app, settings.gateway)
+    server = make_server(parts.app, settings.gateway.host, settings.gateway.port)
     serving = asyncio.create_task(server.serve(), name="http")
     address = f"http://{settings.gateway.host}:{settings.gateway.port}"
     log.info("gateway listens", address=address, broker=settings.kafka.bootstrap)
@@ -100,7 +92,7 @@ async def _run_until_stopped(settings: Settings, parts: _Parts, stop: threading.
     if settings.gateway.ndw is not None:
         polling = poll_ndw(settings.gateway.ndw, parts.intake)
         background.append(asyncio.create_task(polling, name="NDW"))
-    stopped = asyncio.create_task(_until(stop), name="stop")
+    stopped = asyncio.create_task(until(stop), name="stop")
     try:
         done, _ = await asyncio.wait({serving, stopped, *background}, return_when=asyncio.FIRST_COMPLETED)
         for task in done - {stopped}:
@@ -136,47 +128,3 @@ def _check_ndw(settings: GatewaySettings, intake: Intake) -> None:
             f"drukte.toml: gateway.ndw is set, but the city file has no source {NDW_SOURCE!r}; add its roads "
             "with `drukte city import-ndw`"
         )
-
-
-def _server(app: Litestar, gateway: GatewaySettings) -> Server:
-    return Server(
-        app, address=gateway.host, port=gateway.port, interface=Interfaces.ASGINL, http=HTTPModes.http1,
-        websockets=False, backlog=CONNECTIONS, log_enabled=False,
-        http1_settings=HTTP1Settings(header_read_timeout=HEADER_TIMEOUT_MS),
-    )
-
-
-def _check_address_free(gateway: GatewaySettings) -> None:
-    # The server shares its port with whoever listens there already and would take half of their requests.
-    try:
-        addresses = socket.getaddrinfo(gateway.host, gateway.port, type=socket.SOCK_STREAM)
-        family, kind, protocol, _, address = addresses[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-            probe.listen()
-    except OSError as error:
-        raise FatalError(
-            f"drukte.toml: gateway.host, gateway.port: cannot listen on {gateway.host}:{gateway.port} "
-            f"({error.strerror}); is another gateway running?"
-        ) from None
-
-
-async def _until(stop: threading.Event) -> None:
-    while not stop.is_set():  # noqa: ASYNC110  # it may be set by another thread
-        await asyncio.sleep(0.1)
-
-
-@contextlib.contextmanager
-def _signals(stop: threading.Event) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    try:
-        yield
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
