@@ -33,6 +33,8 @@ class Semantics(StrEnum):
     """Each reading is the count (or mean) of its own interval."""
     RATE = "rate"
     """Each reading is an hourly rate over its own interval: count = rate x span / 3600 s."""
+    CUMULATIVE = "cumulative"
+    """Each reading is the count at an instant since the device's last reset."""
     INSTANT = "instant"
     """Each reading is the state at an instant; never summed over time."""
 
@@ -87,6 +89,8 @@ class Measure(_Strict, frozen=True, kw_only=True):
         For a sensor that reports only when something happens: the longest silence of a healthy one.
     on_event : bool
         Whether it is such a sensor.
+    rolls_over_at : float, optional
+        For a cumulative counter: the count at which it begins at 0 again; without it a fall is a reset.
     view_area_m2 : float, optional
         Net area that the sensor sees (people in an area).
     error : ErrorModel
@@ -97,6 +101,7 @@ class Measure(_Strict, frozen=True, kw_only=True):
     allowed_delay_s: Annotated[float, msgspec.Meta(ge=0)] = 10.0
     heartbeat_s: Positive | None = None
     on_event: bool = False
+    rolls_over_at: Positive | None = None
     view_area_m2: Positive | None = None
     error: ErrorModel = ErrorModel()
 

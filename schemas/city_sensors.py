@@ -14,11 +14,11 @@ FORMATS = (NATIVE_FORMAT, DATEX2_FORMAT)
 ZONE_METRICS = (Metric.PEOPLE, Metric.DEVICE_STATE, Metric.UPTIME)
 GATE_METRICS = (Metric.IN, Metric.OUT, Metric.DEVICE_STATE, Metric.UPTIME)
 METRIC_SEMANTICS = {
-    Metric.PEOPLE: Semantics.INSTANT,
-    Metric.IN: Semantics.INTERVAL,
-    Metric.OUT: Semantics.INTERVAL,
-    Metric.DEVICE_STATE: Semantics.INSTANT,
-    Metric.UPTIME: Semantics.INTERVAL,
+    Metric.PEOPLE: (Semantics.INSTANT,),
+    Metric.IN: (Semantics.INTERVAL, Semantics.CUMULATIVE),
+    Metric.OUT: (Semantics.INTERVAL, Semantics.CUMULATIVE),
+    Metric.DEVICE_STATE: (Semantics.INSTANT,),
+    Metric.UPTIME: (Semantics.INTERVAL,),
 }
 SHORTEST_INTERVAL_S = 0.1
 LONGEST_INTERVAL_S = 3600.0
@@ -101,12 +101,14 @@ def _place_faults(path: str, metric: Metric, measure: Measure, sensor: Sensor) -
     if sensor.gate is not None and sensor.zone is None and metric not in GATE_METRICS:
         yield Fault(path, f"{metric.key!r} is counted in a zone, not at a gate; give the sensor a `zone`")
     fitting = METRIC_SEMANTICS[metric]
-    if measure.semantics is not fitting:
+    if measure.semantics not in fitting:
         yield Fault(
             f"{path}.semantics",
-            f"{metric.key!r} is never {measure.semantics.value!r}; write {fitting.value!r}, and ask the "
-            "supplier for such readings",
+            f"{metric.key!r} is never {measure.semantics.value!r}; write "
+            f"{' or '.join(repr(one.value) for one in fitting)}, and ask the supplier for such readings",
         )
+    if measure.rolls_over_at is not None and measure.semantics is not Semantics.CUMULATIVE:
+        yield Fault(f"{path}.rolls_over_at", "only a cumulative counter rolls over; remove it")
     if metric is Metric.PEOPLE and measure.view_area_m2 is None:
         yield Fault(f"{path}.view_area_m2", "is missing; give the net area that the sensor sees, in m2")
     if metric is not Metric.PEOPLE and measure.view_area_m2 is not None:

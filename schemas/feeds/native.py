@@ -27,7 +27,7 @@ from schemas.registry import SEMANTICS, Registry
 LONGEST_SPAN_US = (2**31 - 1) * 1000
 """24.8 days: what the log's column for the span can hold."""
 
-_INSTANT = SEMANTICS.index(Semantics.INSTANT)
+_AT_INSTANTS = (SEMANTICS.index(Semantics.INSTANT), SEMANTICS.index(Semantics.CUMULATIVE))
 _ARRAY = msgspec.json.Decoder(list[RawReading])
 _LINES = msgspec.json.Decoder(RawReading)
 _NOT_QUICK = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -189,7 +189,7 @@ def _failures(
     """
     known = columns.number >= 0
     at = np.where(known, columns.number, 0)
-    instant = registry.semantics[at, columns.metric] == _INSTANT
+    instant = np.isin(registry.semantics[at, columns.metric], _AT_INSTANTS)
     no_time = (columns.begin == NO_INSTANT) | (columns.end == NO_INSTANT)
     span_us = np.where(no_time, 0, columns.end - columns.begin)
     return {

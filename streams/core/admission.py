@@ -21,6 +21,8 @@ VEHICLES_PER_H_LIMIT = 6_000.0
 Manual); the greatest single minute of a national hour in 2016 was 3,600."""
 SPEED_LIMIT_KM_H = 300.0
 """The greatest mean speed of a minute in the national publication of 2016 was 245."""
+RUNNING_COUNT_LIMIT = 2.0**40
+"""Of a counter since its last reset; in parts of 1/3600 it is still exact as a double."""
 DEVICE_STATE_LIMIT = 2.0**31
 UPTIME_LIMIT = 1.0
 SHORTEST_SPAN_S = 1.0
@@ -28,7 +30,8 @@ SHORTEST_SPAN_S = 1.0
 
 Mask = npt.NDArray[np.bool_]
 
-_INSTANT = SEMANTICS.index(Semantics.INSTANT)
+_AT_INSTANTS = (SEMANTICS.index(Semantics.INSTANT), SEMANTICS.index(Semantics.CUMULATIVE))
+_RUNNING = SEMANTICS.index(Semantics.CUMULATIVE)
 _RATE = SEMANTICS.index(Semantics.RATE)
 _DETAILS = {
     Reason.UNKNOWN_SENSOR: "no sensor of this city version; add it to the city file",
@@ -79,7 +82,7 @@ def admit(
         Reason.UNKNOWN_SENSOR: ~known,
         Reason.UNKNOWN_METRIC: ~metric_known | (semantics == NOT_MEASURED),
         Reason.WRONG_SOURCE: registry.source[number] != batch.source,
-        Reason.BAD_SPAN: np.where(semantics == _INSTANT, span_us != 0, span_us <= 0),
+        Reason.BAD_SPAN: np.where(np.isin(semantics, _AT_INSTANTS), span_us != 0, span_us <= 0),
         Reason.BAD_VALUE: ~_plausible(batch, semantics, registry.lanes[number]),
         Reason.IN_FUTURE: batch.begin > (now_us + skew_us) - np.where(_is_road(batch), 0, span_us),
         Reason.TOO_OLD: batch.begin < (now_us - oldest_us) - span_us,
@@ -116,6 +119,7 @@ def _plausible(batch: Batch, semantics: npt.NDArray[np.int8], lanes: npt.NDArray
         of_metric = batch.metric == metric
         if of_metric.any():
             limit = np.where(of_metric, limit_for(), limit)
+    limit = np.where(semantics == _RUNNING, RUNNING_COUNT_LIMIT, limit)
     without_value = np.isnan(batch.value)
     said_why = batch.reason != NoValue.NONE
     known_reason = batch.reason <= max(NoValue)

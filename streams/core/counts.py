@@ -8,12 +8,16 @@ import numpy.typing as npt
 
 from schemas.reading import Metric
 from streams.core.layout import Layout, Rate
-from streams.core.slots import Slots
+from streams.core.slots import EMPTY, Slots
 
 PARTS = 3600
 """A count is held in whole parts of 1/3600, exact for every hourly rate."""
 LONGEST_SPAN = 2
 """A reading may cover at most so many of its sensor's intervals; longer ones are refused."""
+LONGEST_GAP = 3
+"""Running counts further apart than so many intervals say nothing of the time between them."""
+ROLL_OVER_SHARE = 0.9
+"""A counter that falls from above this share of its greatest count rolled over; from below it was reset."""
 
 LONG_AGO = -(1 << 62)
 """Before any reading; far enough from the smallest int64 to be subtracted from."""
@@ -25,8 +29,8 @@ Floats = npt.NDArray[np.float64]
 def entry_value(layout: Layout, channel: npt.NDArray[np.intp], span_us: Ints, value: Floats) -> Floats:
     """The value as it is held in a slot.
 
-    Counts per interval become parts of 1/3600, rates per hour as well (rate x seconds), both rounded half up,
-    once; states and mean speeds stay as they are. NaN stays NaN.
+    Counts per interval and running counts become parts of 1/3600, rates per hour as well (rate x seconds), all
+    rounded half up, once; states and mean speeds stay as they are. NaN stays NaN.
     """
     role, semantics = layout.channel_role[channel], layout.channel_semantics[channel]
     parts = np.where(semantics == Rate.RATE, value * (span_us / 1e6), value * PARTS)
@@ -69,27 +73,72 @@ def channel_windows(layout: Layout, slots: Slots, channel: npt.NDArray[np.intp],
                     span_us: Ints) -> ChannelWindow:
     """Counts and means of channels over windows [start, start + span), one window a channel."""
     size = len(channel)
+    running = layout.channel_semantics[channel] == Rate.CUMULATIVE
     found = ChannelWindow(np.zeros(size, np.int64), np.zeros(size, np.int64), np.full(size, np.nan),
                           np.full(size, np.nan))
     interval = layout.channel_interval_us[channel]
-    needed = span_us // interval + LONGEST_SPAN + 2
-    for slot_count in np.unique(needed):
-        at = np.flatnonzero(needed == slot_count)
-        part = _windows(layout, slots, channel[at], start_us[at], span_us[at], int(slot_count))
+    before = np.where(running, LONGEST_GAP + 1, LONGEST_SPAN)
+    after = np.where(running, LONGEST_GAP + 1, 0)
+    needed = before + span_us // interval + 2 + after
+    for slot_count, is_running in {*zip(needed.tolist(), running.tolist(), strict=True)}:
+        at = np.flatnonzero((needed == slot_count) & (running == is_running))
+        first_us = np.asarray(start_us[at] - before[at] * interval[at], np.int64)
+        at_slots = slots.gather(channel[at], first_us, slot_count)
+        if is_running:
+            read = _differences(layout, slots, channel[at], first_us, at_slots)
+        else:
+            read = _Readings(slots.begin[at_slots], np.maximum(slots.span_us[at_slots], 1), slots.value[at_slots],
+                             slots.weight[at_slots])
+        part = _windows(layout, channel[at], read, start_us[at], span_us[at])
         found.parts[at], found.covered_us[at] = part.parts, part.covered_us
         found.mean[at], found.weight[at] = part.mean, part.weight
     return found
 
 
-def _windows(layout: Layout, slots: Slots, channel: npt.NDArray[np.intp], start_us: Ints, span_us: Ints,
-             slot_count: int) -> ChannelWindow:
-    reach = LONGEST_SPAN * layout.channel_interval_us[channel]
-    at = slots.gather(channel, start_us - reach, slot_count)
-    begin, length, value = slots.begin[at], np.maximum(slots.span_us[at], 1), slots.value[at]
+@dataclass(frozen=True, slots=True)
+class _Readings:
+    """Consecutive readings of channels in the order of time, channels x readings; NaN = nothing there."""
+
+    begin: Ints
+    span_us: Ints
+    value: Floats
+    weight: npt.NDArray[np.float32]
+
+
+def _differences(layout: Layout, slots: Slots, channel: npt.NDArray[np.intp], first_us: Ints,
+                 at: npt.NDArray[np.intp]) -> _Readings:
+    """Running counts as counts of the intervals between them.
+
+    A difference belongs to (earlier, later]. There is none for the first sample, after a reset (the count
+    fell and does not roll over there) and over a gap of more than three intervals: that time is missing.
+    """
+    begin, value = slots.begin[at], slots.value[at]
+    interval = layout.channel_interval_us[channel][:, None]
+    # A slot of the ring may still hold a sample of its last round.
+    this_round = begin // interval == first_us[:, None] // interval + np.arange(at.shape[1])
+    known = ~np.isnan(value) & this_round
+    number = np.where(known, np.arange(at.shape[1]), -1)
+    earlier = np.maximum.accumulate(number, axis=1)
+    earlier = np.concatenate([np.full((len(at), 1), -1), earlier[:, :-1]], axis=1)
+    row = np.arange(len(at))[:, None]
+    begin_before, value_before = begin[row, earlier], value[row, earlier]
+    span_us = np.where(known & (earlier >= 0), begin - begin_before, 0)
+    difference = value - value_before
+    rolls = layout.channel_rolls_over_at[channel][:, None] * PARTS
+    rolled = (difference < 0) & np.isfinite(rolls) & (value_before > ROLL_OVER_SHARE * rolls)
+    difference = np.where(rolled, difference + np.where(np.isfinite(rolls), rolls, 0.0), difference)
+    good = (span_us > 0) & (span_us <= LONGEST_GAP * interval) & (difference >= 0)
+    return _Readings(np.where(good, begin_before, EMPTY), np.maximum(span_us, 1),
+                     np.where(good, difference, np.nan), np.full(at.shape, np.nan, np.float32))
+
+
+def _windows(layout: Layout, channel: npt.NDArray[np.intp], read: _Readings, start_us: Ints,
+             span_us: Ints) -> ChannelWindow:
+    begin, length, value = read.begin, read.span_us, read.value
     start, end = start_us[:, None], (start_us + span_us)[:, None]
     from_us = np.clip(start - begin, 0, length)
     until_us = np.clip(end - begin, 0, length)
-    inside = (begin < end) & (begin + length > start) & (begin >= start - reach[:, None])
+    inside = (begin < end) & (begin + length > start)
     valid = inside & ~np.isnan(value)
     held = np.where(valid, value, 0.0)
     # What an earlier reading already covers is not counted again: suppliers of quarter hours publish minutely.
@@ -102,8 +151,8 @@ def _windows(layout: Layout, slots: Slots, channel: npt.NDArray[np.intp], start_
     shared = shared_until(parts, until_us, length) - shared_until(parts, from_us, length)
     covered_sum = covered.sum(axis=1)
     time = np.maximum(covered_sum, 1)
-    given = valid & ~np.isnan(slots.weight[at])
-    weight = np.where(given, slots.weight[at], 0.0).astype(np.float64).sum(axis=1)
+    given = valid & ~np.isnan(read.weight)
+    weight = np.where(given, read.weight, 0.0).astype(np.float64).sum(axis=1)
     return ChannelWindow(
         parts=np.where(valid, shared, 0).sum(axis=1),
         covered_us=np.minimum(covered_sum, span_us),

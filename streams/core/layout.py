@@ -35,9 +35,13 @@ class Rate(IntEnum):
     INTERVAL = 0
     RATE = 1
     INSTANT = 2
+    CUMULATIVE = 3
 
 
-_RATE_OF = {Semantics.INTERVAL: Rate.INTERVAL, Semantics.RATE: Rate.RATE, Semantics.INSTANT: Rate.INSTANT}
+_RATE_OF = {
+    Semantics.INTERVAL: Rate.INTERVAL, Semantics.RATE: Rate.RATE, Semantics.INSTANT: Rate.INSTANT,
+    Semantics.CUMULATIVE: Rate.CUMULATIVE,
+}
 
 
 @dataclass(slots=True)
@@ -53,6 +57,7 @@ class _Channel:
     counted: bool
     view_area_m2: float
     lane: str = ""
+    rolls_over_at: float = np.inf
 
 
 @dataclass(slots=True)
@@ -80,7 +85,7 @@ class Layout:
     gate_zones : int array, places x 2
         Places of the two zones that a gate joins; -1 for `outside` and for other kinds.
     channel_place, channel_role, channel_semantics, channel_interval_us, channel_delay_us, channel_hold_us,
-    channel_on_event, channel_counted, channel_view_m2 : arrays over channels
+    channel_on_event, channel_counted, channel_view_m2, channel_rolls_over_at : arrays over channels
         `counted` is false for sensors on trial, for those slower than the place's rows and for device
         metrics.
     channel_partner : int array
@@ -106,6 +111,7 @@ class Layout:
     channel_on_event: npt.NDArray[np.bool_]
     channel_counted: npt.NDArray[np.bool_]
     channel_view_m2: npt.NDArray[np.float64]
+    channel_rolls_over_at: npt.NDArray[np.float64]
     channel_partner: npt.NDArray[np.intp]
     lookup: npt.NDArray[np.int32]
 
@@ -169,7 +175,7 @@ def _channel(number: int, sensor: Sensor, metric: Metric, measure: Measure) -> _
         hold_us=3 * heartbeat_us, on_event=measure.on_event,
         counted=sensor.status is SensorStatus.ACTIVE
         and metric not in (Metric.DEVICE_STATE, Metric.UPTIME),
-        view_area_m2=measure.view_area_m2 or 0.0,
+        view_area_m2=measure.view_area_m2 or 0.0, rolls_over_at=measure.rolls_over_at or np.inf,
     )
 
 
@@ -256,6 +262,7 @@ def _arrays(city: City, places: list[_Place]) -> Layout:
         channel_hold_us=np.array([channel.hold_us for channel in channels], np.int64),
         channel_on_event=np.array([channel.on_event for channel in channels], np.bool_),
         channel_counted=np.array(counted, np.bool_),
+        channel_rolls_over_at=np.array([channel.rolls_over_at for channel in channels], np.float64),
         channel_view_m2=np.array([channel.view_area_m2 for channel in channels], np.float64),
         channel_partner=np.array([
             vehicles_of.get((at, channel.lane), -1) if channel.role is Metric.SPEED else -1

@@ -13,6 +13,8 @@ UNSET = -1
 class LogTime:
     """The maximum over all messages of when they were taken in; a wall clock is cut by the broker's stamp."""
 
+    STATE = ("now_us",)
+
     def __init__(self) -> None:
         self.now_us = UNSET
 

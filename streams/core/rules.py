@@ -21,6 +21,8 @@ Mask = npt.NDArray[np.bool_]
 class LevelRules:
     """All level rules of a partition: one case for each (rule, zone)."""
 
+    STATE = ("cases", "_busy", "_over_up", "_over_down", "_level_before", "_window_level_before")
+
     def __init__(self, city: City, layout: Layout, figures: ZoneFigures, rings: int) -> None:
         self._city, self._layout, self._figures = city, layout, figures
         self._keys: list[str] = []

@@ -53,9 +53,11 @@ class Slots:
     weight : float32 array
     """
 
+    STATE = ("begin", "span_us", "value", "weight")
+
     def __init__(self, layout: Layout) -> None:
         self._interval_us = layout.channel_interval_us
-        self._instant = layout.channel_semantics == Rate.INSTANT
+        self._newest = np.isin(layout.channel_semantics, (Rate.INSTANT, Rate.CUMULATIVE))
         spans = layout.place_span_us[layout.channel_place]
         self.ring_us: Times = layout.channel_delay_us + RING_SLACK_US + 2 * spans
         self._length = self.ring_us // self._interval_us + 3
@@ -75,8 +77,8 @@ class Slots:
             weight: npt.NDArray[np.float32], store: npt.NDArray[np.bool_]) -> Put:
         """Store readings; where `store` is false only say what they would have been.
 
-        Of two readings of one interval with different begins, the earlier stands for counts (the later one
-        overlaps it) and the later for states, whatever the order of arrival.
+        Of two readings of one interval with different begins, the earlier stands for counts of intervals (the
+        later one overlaps it) and the later for states and running counts, whatever the order of arrival.
         """
         count = len(channel)
         slot = self.slot(channel, begin)
@@ -107,7 +109,7 @@ class Slots:
         overlap = ~same_key & (old_begin // interval == begin // interval)
         write = store & ~duplicate
         if overlap.any():
-            write &= ~overlap | (self._instant[channel] == (begin > old_begin))
+            write &= ~overlap | (self._newest[channel] == (begin > old_begin))
         at = slot[write]
         self.begin[at], self.span_us[at] = begin[write], span_us[write]
         self.value[at], self.weight[at] = value[write], weight[write]

@@ -40,6 +40,8 @@ class States:
     time-weighted mean from its first sample within the step on.
     """
 
+    STATE = ("held_begin", "held_value", "fresh")
+
     def __init__(self, layout: Layout, zones: int) -> None:
         self._layout = layout
         self._zones = zones

@@ -13,7 +13,7 @@ from schemas.live import SCHEMAS, LiveTable
 from schemas.log import LogMessage
 from schemas.reading import Batch
 from schemas.refusal import Reason
-from streams.core.counts import LONGEST_SPAN, entry_value
+from streams.core.counts import LONGEST_GAP, LONGEST_SPAN, entry_value
 from streams.core.effect import Effect, LiveRows
 from streams.core.layout import PlaceKind, Rate, layout
 from streams.core.levels import LevelEdges, zone_figures
@@ -43,6 +43,10 @@ class Partition:
         What became of readings since the start: `readings`, `duplicates`, `corrections`, `overlaps`, `late`,
         `ahead`, `unknown`, `bad-span`, `not-counted`. No counts of people.
     """
+
+    STATE = ("_next_step", "counters")
+    PARTS = ("_time", "_slots", "_windows", "_states", "_zone_windows", "_rules")
+    """Where the rest of the state is; `streams.core.snapshot` copies it out and in."""
 
     def __init__(self, city: City, partitions: int, number: int) -> None:
         self._city = city
@@ -144,6 +148,9 @@ class Partition:
         open_start = self._windows.open_start[self._layout.channel_place[channel]]
         instant = self._layout.channel_semantics[channel] == Rate.INSTANT
         late = np.where(instant, begin < open_start, begin + span_us <= open_start)
+        # A running count is the base of differences for three intervals after it.
+        base_us = LONGEST_GAP * self._layout.channel_interval_us[channel]
+        late &= (self._layout.channel_semantics[channel] != Rate.CUMULATIVE) | (begin < open_start - base_us)
         ahead = begin >= open_start + self._slots.ring_us[channel]
         held = entry_value(self._layout, channel, span_us, value)
         put = self._slots.put(channel, begin, span_us, held, weight, ~(late | ahead))

@@ -29,6 +29,9 @@ class Windows:
         Log time before which no window closes for having waited long enough.
     """
 
+    STATE = ("open_start", "_arrived", "_expected", "_delay_us", "_last_heard", "_overhang_us", "_live", "_moved",
+             "next_deadline")
+
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         places = len(layout.place_kind)
@@ -76,7 +79,10 @@ class Windows:
         place = self._layout.channel_place[channel[counted]]
         if not len(place):
             return False
-        at = place, self.ring(place, begin[counted])
+        # A running count stands for the interval before it.
+        running = self._layout.channel_semantics[channel[counted]] == Rate.CUMULATIVE
+        back_us = np.where(running, self._layout.channel_interval_us[channel[counted]], 0)
+        at = place, self.ring(place, begin[counted] - back_us)
         np.add.at(self._arrived, at, 1)
         over = self.open_start[place] + self._layout.place_span_us[place] <= log_time_us
         return bool((over & self._complete(place)).any())

@@ -65,6 +65,8 @@ def judged(states: ZoneStates, figures: ZoneFigures, level_edges: LevelEdges) ->
 class ZoneWindows:
     """Running maxima of the windows that are open, and the band of those closed last."""
 
+    STATE = ("low", "high", "level", "_share", "_before", "_before_start", "last_low")
+
     def __init__(self, zones: int, rings: int, span_us: Ints) -> None:
         self._span_us = span_us
         self._rings = rings

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The state of a partition as bytes, and back: a restored partition goes on bit for bit."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from schemas.city import City
+from schemas.errors import FatalError
+from streams.core.alerting import Case
+from streams.core.step import Partition
+
+STATE_VERSION = 1
+"""Rises whenever the state has other parts or another meaning."""
+_MAGIC = b"DRUKTE-STATE\n"
+
+
+class SnapshotError(FatalError):
+    """Bytes that are no state of this partition."""
+
+
+class _Array(msgspec.Struct, frozen=True):
+    dtype: str
+    shape: tuple[int, ...]
+
+
+class _Head(msgspec.Struct, frozen=True, kw_only=True):
+    version: int
+    city_sha256: str
+    partitions: int
+    number: int
+    arrays: dict[str, _Array]
+    values: dict[str, msgspec.Raw]
+
+
+def _places(partition: Partition) -> Iterator[tuple[str, object, str]]:
+    """Every piece of state: its name, the object that has it and the attribute."""
+    for name in Partition.STATE:
+        yield name, partition, name
+    for part_name in Partition.PARTS:
+        part = getattr(partition, part_name)
+        for name in part.STATE:
+            yield f"{part_name}.{name}", part, name
+
+
+def dump(partition: Partition, city: City, partitions: int, number: int) -> bytes:
+    """The state, with what is needed to see that it is restored where it belongs."""
+    arrays: dict[str, _Array] = {}
+    values: dict[str, msgspec.Raw] = {}
+    blobs: list[bytes] = []
+    for name, owner, attribute in _places(partition):
+        value = getattr(owner, attribute)
+        if isinstance(value, np.ndarray):
+            arrays[name] = _Array(value.dtype.str, value.shape)
+            blobs.append(np.ascontiguousarray(value).tobytes())
+        else:
+            values[name] = msgspec.Raw(msgspec.json.encode(value))
+    head = msgspec.json.encode(_Head(
+        version=STATE_VERSION, city_sha256=city.sha256, partitions=partitions, number=number, arrays=arrays,
+        values=values))
+    return b"".join([_MAGIC, len(head).to_bytes(8, "little"), head, *blobs])
+
+
+def load(encoded: bytes, city: City, partitions: int, number: int) -> Partition:
+    """The partition that `dump` was given.
+
+    Raises
+    ------
+    SnapshotError
+        Another format, state version, city, partition or number of partitions; cut off or too long.
+    """
+    head, body = _split(encoded)
+    wanted = (STATE_VERSION, city.sha256, partitions, number)
+    found = (head.version, head.city_sha256, head.partitions, head.number)
+    if wanted != found:
+        names = ("state version", "city", "number of partitions", "partition")
+        differing = [name for name, left, right in zip(names, wanted, found, strict=True) if left != right]
+        raise SnapshotError(f"snapshot is of another {', '.join(differing)}")
+    partition = Partition(city, partitions, number)
+    at = 0
+    for name, owner, attribute in _places(partition):
+        if name in head.values:
+            setattr(owner, attribute, _typed(getattr(owner, attribute), head.values[name]))
+            continue
+        kept = head.arrays.get(name)
+        if kept is None or (kept.dtype, kept.shape) != _form(getattr(owner, attribute)):
+            raise SnapshotError(f"snapshot has no fitting {name}")
+        size = np.dtype(kept.dtype).itemsize * math.prod(kept.shape)
+        if at + size > len(body):
+            raise SnapshotError("snapshot is cut off")
+        array = np.frombuffer(body[at : at + size], kept.dtype).reshape(kept.shape)
+        setattr(owner, attribute, array.copy())
+        at += size
+    if at != len(body):
+        raise SnapshotError("snapshot is longer than its head says")
+    return partition
+
+
+def _split(encoded: bytes) -> tuple[_Head, bytes]:
+    start = len(_MAGIC) + 8
+    if not encoded.startswith(_MAGIC) or len(encoded) < start:
+        raise SnapshotError("no snapshot of a partition")
+    size = int.from_bytes(encoded[len(_MAGIC) : start], "little")
+    try:
+        head = msgspec.json.decode(encoded[start : start + size], type=_Head)
+    except msgspec.DecodeError as error:
+        raise SnapshotError(f"snapshot's head cannot be read: {error}") from None
+    return head, encoded[start + size :]
+
+
+def _form(value: Any) -> tuple[str, tuple[int, ...]] | None:
+    return (value.dtype.str, value.shape) if isinstance(value, np.ndarray) else None
+
+
+def _typed(value: Any, encoded: msgspec.Raw) -> Any:
+    """Decode to the kind of value that stands there now."""
+    if isinstance(value, Counter):
+        return Counter(msgspec.json.decode(encoded, type=dict[str, int]))
+    if isinstance(value, list):
+        return msgspec.json.decode(encoded, type=list[Case])
+    return msgspec.json.decode(encoded, type=type(value))
