@@ -132,8 +132,11 @@ def gate_rows(layout: Layout, slots: Slots, width_m: Floats, zones_low: Ints, ga
     return _batch(GATE_SCHEMA, columns, dict.fromkeys(banded, hidden))
 
 
-def road_rows(layout: Layout, slots: Slots, road: Places, start_us: Ints) -> pa.RecordBatch:
-    """Rows of road windows: vehicles summed over lanes, their speed weighted with each lane's vehicles."""
+def road_rows(layout: Layout, slots: Slots, road: Places, start_us: Ints, revision: Ints) -> pa.RecordBatch:
+    """Rows of road windows: vehicles summed over lanes, their speed weighted with each lane's vehicles.
+
+    `revision` says how often each row was told before.
+    """
     counts = _PlaceCounts(layout, slots, road, start_us)
     is_vehicles, is_speed = counts.of(Metric.VEHICLES), counts.of(Metric.SPEED)
     coverage, speed_coverage = counts.coverage(is_vehicles), counts.coverage(is_speed)
@@ -147,7 +150,7 @@ def road_rows(layout: Layout, slots: Slots, road: Places, start_us: Ints) -> pa.
         "window_start": start_us, "span_s": layout.place_span_us[road] // 1_000_000,
         "vehicles": counts.count(Metric.VEHICLES), "speed_km_h": speed,
         "coverage": coverage, "speed_coverage": speed_coverage, "status": _status(judged, judged > 0),
-        "revision": np.zeros(len(road), np.int64),
+        "revision": revision,
     }
     return _batch(ROAD_SCHEMA, columns, {"vehicles": ~has_vehicles, "speed_km_h": np.isnan(speed)})
 

@@ -18,6 +18,7 @@ from streams.core.effect import Effect, LiveRows
 from streams.core.layout import PlaceKind, Rate, layout
 from streams.core.levels import LevelEdges, zone_figures
 from streams.core.log_time import STEP_US, UNSET, LogTime, first_step_after
+from streams.core.revisions import Revisions
 from streams.core.rows import gate_rows, road_rows, zone_rows
 from streams.core.rules import LevelRules
 from streams.core.slots import Slots
@@ -41,11 +42,11 @@ class Partition:
     ----------
     counters : Counter of str
         What became of readings since the start: `readings`, `duplicates`, `corrections`, `overlaps`, `late`,
-        `ahead`, `unknown`, `bad-span`, `not-counted`. No counts of people.
+        `ahead`, `unknown`, `bad-span`, `not-counted`, `revisions` (of road rows). No counts of people.
     """
 
     STATE = ("_next_step", "counters")
-    PARTS = ("_time", "_slots", "_windows", "_states", "_zone_windows", "_rules")
+    PARTS = ("_time", "_slots", "_windows", "_revisions", "_states", "_zone_windows", "_rules")
     """Where the rest of the state is; `streams.core.snapshot` copies it out and in."""
 
     def __init__(self, city: City, partitions: int, number: int) -> None:
@@ -62,6 +63,7 @@ class Partition:
         self._next_step = 0
         self._slots = Slots(self._layout)
         self._windows = Windows(self._layout)
+        self._revisions = Revisions(self._layout, self._windows)
         self._states = States(self._layout, self._zones)
         self._zone_windows = ZoneWindows(self._zones, self._windows.rings,
                                          self._layout.place_span_us[: self._zones])
@@ -106,6 +108,7 @@ class Partition:
         if not started:
             self._next_step = first_step_after(now_us)
             self._windows.start(now_us)
+            self._revisions.start()
         self._pass_time(now_us)
         if message.batch is not None and len(message.batch) and self._take(message.batch, now_us):
             self._close_due(now_us)
@@ -153,7 +156,10 @@ class Partition:
         late &= (self._layout.channel_semantics[channel] != Rate.CUMULATIVE) | (begin < open_start - base_us)
         ahead = begin >= open_start + self._slots.ring_us[channel]
         held = entry_value(self._layout, channel, span_us, value)
-        put = self._slots.put(channel, begin, span_us, held, weight, ~(late | ahead))
+        revising = late & ~ahead & self._revisions.reach(channel, begin)
+        put = self._slots.put(channel, begin, span_us, held, weight, ~(late | ahead) | revising)
+        self._revise(revising & ~put.duplicate, channel, begin, begin + span_us)
+        late &= ~revising
         self.counters["duplicates"] += int(put.duplicate.sum())
         self.counters["corrections"] += int(put.correction.sum())
         self.counters["overlaps"] += int(put.overlap.sum())
@@ -164,6 +170,15 @@ class Partition:
         if state.any():
             self._states.sampled(channel[state], begin[state], held[state])
         return self._windows.take(channel, begin, span_us, put.filled, now_us)
+
+    def _revise(self, revising: Mask, channel: npt.NDArray[np.intp], begin: npt.NDArray[np.int64],
+                end: npt.NDArray[np.int64]) -> None:
+        """Tell road windows again that late readings or corrections changed."""
+        if not revising.any():
+            return
+        road, start_us, revision = self._revisions.touched(channel[revising], begin[revising], end[revising])
+        self.counters["revisions"] += len(road)
+        self._rows[LiveTable.ROAD].append(road_rows(self._layout, self._slots, road, start_us, revision))
 
     def _close_due(self, now_us: int) -> None:
         while True:
@@ -204,7 +219,9 @@ class Partition:
 
     def _close_roads(self, road: npt.NDArray[np.intp], start_us: npt.NDArray[np.int64], now_us: int) -> None:
         del now_us
-        self._rows[LiveTable.ROAD].append(road_rows(self._layout, self._slots, road, start_us))
+        self._revisions.closed(road, start_us)
+        first = np.zeros(len(road), np.int64)
+        self._rows[LiveTable.ROAD].append(road_rows(self._layout, self._slots, road, start_us, first))
 
     def _effects(self) -> list[Effect]:
         effects, self._told = self._told, []

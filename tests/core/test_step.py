@@ -260,6 +260,33 @@ def test_a_road_waits_as_long_as_ndw_may_take() -> None:
     assert row["coverage"] == 0.5
 
 
+def test_a_late_lane_revises_its_road_and_a_correction_again() -> None:
+    play = road_player()
+    road(play, 50, -60, {2: (60, 80)})
+    road(play, 100, 0, {1: (840, 100)})
+    road(play, 160, 60, {1: (840, 100), 2: (60, 80)})
+    play.tick(215)  # the first minute is told without its second lane
+    road(play, 220, 0, {2: (360, 80)})
+    road(play, 225, 0, {2: (360, 80)})  # a repeat is no news
+    road(play, 230, 0, {2: (420, 80)})
+    rows = [row for row in play.rows(LiveTable.ROAD, SITE) if row["window_start"] == 0]
+    assert [(row["vehicles"], row["coverage"], row["revision"]) for row in rows] == [
+        (14.0, 0.5, 0), (20.0, 1.0, 1), (21.0, 1.0, 2)]
+    assert play.partition.counters["late"] == 2  # of the minute before the log began
+
+
+def test_rows_about_people_are_never_revised() -> None:
+    play = Player(small_city())
+    for second, batch in busy_zones(play, 60):
+        play.send(second, batch)
+    play.tick(100)
+    play.send(101, *gate_counts(play, 0, 33, 12))
+    play.tick(160)
+    rows = [row for row in play.gate("plein-straat") if row["window_start"] == 0]
+    assert [(row["in_low"], row["status"]) for row in rows] == [(None, Status.MISSING)]
+    assert play.partition.counters["late"] == 2
+
+
 def test_quarter_hours_published_every_minute_count_once() -> None:
     slow = small_roads()
     period = pa.array([900.0] * len(slow), pa.float64())
