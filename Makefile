@@ -27,6 +27,7 @@ test: $(VENV)/.dev services ## Run the tests, with real Kafka and TimescaleDB wh
 lint: $(VENV)/.dev ## Check style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/drukte dashboards build --check
 
 bench: $(VENV)/.dev services ## Measure again every figure that the documents print
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -16,6 +16,7 @@ class Topic(StrEnum):
     SITE_LOG = "site-log"
     LIVE = "live"
     ALERTS = "alerts"
+    DELIVERIES = "deliveries"
     DEAD_LETTERS = "dead-letters"
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from schemas.errors import DrukteError, FatalError
-from streams import city_command, db_command
+from streams import city_command, dashboards_command, db_command, simulate_command
 
 app = typer.Typer(
     name="drukte", no_args_is_help=True, pretty_exceptions_enable=False,
@@ -17,6 +17,8 @@ app = typer.Typer(
 )
 app.add_typer(city_command.app, name="city")
 app.add_typer(db_command.app, name="db")
+app.add_typer(dashboards_command.app, name="dashboards")
+app.command()(simulate_command.simulate)
 
 SettingsFile = Annotated[
     Path | None, typer.Option("--settings", help="Settings file; else $DRUKTE_SETTINGS, else ./drukte.toml.")
@@ -64,6 +66,26 @@ def writer(settings: SettingsFile = None) -> None:
     from streams.writer.run import run_writer
     loaded = load_settings(settings)
     run_writer(loaded, load_city(loaded.city))
+
+
+@app.command()
+def serve(settings: SettingsFile = None) -> None:
+    """Show the present on a page, straight from Kafka."""
+    from streams.city_files import load_city
+    from streams.serve.run import run_serve
+    from streams.settings import load_settings
+    loaded = load_settings(settings)
+    run_serve(loaded, load_city(loaded.city))
+
+
+@app.command()
+def deliver(settings: SettingsFile = None) -> None:
+    """Tell alerts to Alertmanager and to signed webhooks."""
+    from streams.city_files import load_city
+    from streams.deliver.run import run_deliver
+    from streams.settings import load_settings
+    loaded = load_settings(settings)
+    run_deliver(loaded, load_city(loaded.city))
 
 
 @app.command()

@@ -92,6 +92,76 @@ class GatewaySettings(_Strict, frozen=True, kw_only=True):
     ndw: NdwSettings | None = None
 
 
+class ServeSettings(_Strict, frozen=True, kw_only=True):
+    """The page: `host` and `port` where it listens."""
+
+    host: str = "127.0.0.1"
+    port: int = 8481
+
+
+class AlertmanagerSettings(_Strict, frozen=True, kw_only=True):
+    """Alertmanager: `url` without the path of its API."""
+
+    url: Annotated[str, msgspec.Meta(pattern="^https?://")] = "http://127.0.0.1:9093"
+
+
+class WebhookSettings(_Strict, frozen=True, kw_only=True):
+    """A receiver of signed webhooks.
+
+    Parameters
+    ----------
+    name : str
+        Stands in records and logs; keep it, also when the address changes.
+    url : str
+        Never logged: it may hold a token.
+    secret : str
+        Shared with the receiver; signs every call.
+    """
+
+    name: Annotated[str, msgspec.Meta(pattern="^[a-z0-9-]+$")]
+    url: Annotated[str, msgspec.Meta(pattern="^https?://")]
+    secret: Annotated[str, msgspec.Meta(min_length=16)]
+
+
+class DeliverSettings(_Strict, frozen=True, kw_only=True):
+    """Where alerts go.
+
+    Parameters
+    ----------
+    alertmanager : AlertmanagerSettings, optional
+    webhooks : list of WebhookSettings
+    alert_url : str, optional
+        Page of an alert, `{alert_id}` in it is replaced; Alertmanager's generatorURL.
+    resend_s : float
+        How often open alerts are told to Alertmanager again; below its `resolve_timeout`.
+    resolve_for_s : float
+        How long a closed alert is told to it again.
+    stale_s : float
+        A transition that is older at its first try gives way to the alert's present state.
+    first_delay_s, longest_delay_s : float
+        The wait after a first failure, and the longest; it doubles in between.
+    limit_h : float
+        How long a transition is tried.
+    connect_s, read_s : float
+        Time-outs of a call.
+    queue_limit : int
+        How many transitions wait for one webhook before older ones give way to newer of the same alert.
+    """
+
+    alertmanager: AlertmanagerSettings | None = None
+    webhooks: list[WebhookSettings] = []
+    alert_url: str | None = None
+    resend_s: Annotated[float, msgspec.Meta(gt=0, le=180)] = 60.0
+    resolve_for_s: Annotated[float, msgspec.Meta(ge=0)] = 300.0
+    stale_s: Annotated[float, msgspec.Meta(gt=0)] = 300.0
+    first_delay_s: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+    longest_delay_s: Annotated[float, msgspec.Meta(gt=0)] = 120.0
+    limit_h: Annotated[float, msgspec.Meta(gt=0, le=72)] = 24.0
+    connect_s: Annotated[float, msgspec.Meta(gt=0)] = 5.0
+    read_s: Annotated[float, msgspec.Meta(gt=0)] = 10.0
+    queue_limit: Annotated[int, msgspec.Meta(ge=1)] = 1000
+
+
 class Settings(_Strict, frozen=True, kw_only=True):
     """All of `drukte.toml`; `city` is the path of the city file, relative to the settings file."""
 
@@ -100,6 +170,8 @@ class Settings(_Strict, frozen=True, kw_only=True):
     database: DatabaseSettings = DatabaseSettings()
     clock: ClockSettings = ClockSettings()
     gateway: GatewaySettings = GatewaySettings()
+    deliver: DeliverSettings = DeliverSettings()
+    serve: ServeSettings = ServeSettings()
 
 
 def _path(wanted: type, value: object) -> Path:

@@ -155,12 +155,14 @@ def drop_live_older_than(connection: Connection, hours: float) -> int:
 
 
 def drop_alerts_older_than(connection: Connection, days: float) -> int:
-    """Delete transitions and alerts that last changed more than `days` before the server's now; how many."""
+    """Delete transitions, alerts and deliveries older than `days` by the server's now; how many."""
     deleted = 0
     with connection.transaction():
-        for table in ("transition", "alert"):
-            query = sql.SQL("DELETE FROM {} WHERE at < now() - %s * interval '1 day'")
-            deleted += connection.execute(query.format(sql.Identifier("live", table)), (days,)).rowcount
+        for table, stamp in (("transition", "at"), ("alert", "at"), ("delivery", "done_at")):
+            query = sql.SQL("DELETE FROM {} WHERE {} < now() - %s * interval '1 day'").format(
+                sql.Identifier("live", table), sql.Identifier(stamp)
+            )
+            deleted += connection.execute(query, (days,)).rowcount
     return deleted
 
 

@@ -56,7 +56,12 @@ def topic_plans(partitions: int) -> list[TopicPlan]:
     return [
         TopicPlan(Topic.SITE_LOG, partitions, exact | _size()),
         TopicPlan(Topic.LIVE, partitions, {"retention.ms": str(72 * HOUR_MS)} | _size()),
-        TopicPlan(Topic.ALERTS, partitions, {"retention.ms": str(7 * 24 * HOUR_MS)}),
+        # How old a transition is, and when an alert began by the wall clock, is the broker's word.
+        TopicPlan(
+            Topic.ALERTS, partitions,
+            {"message.timestamp.type": "LogAppendTime", "retention.ms": str(7 * 24 * HOUR_MS)},
+        ),
+        TopicPlan(Topic.DELIVERIES, partitions, {"retention.ms": str(7 * 24 * HOUR_MS)}),
         TopicPlan(Topic.DEAD_LETTERS, 1, {"retention.ms": str(7 * 24 * HOUR_MS)}),
     ]
 

@@ -13,6 +13,13 @@ def changed_lines(before: Picture, after: Picture, status: Status) -> list[str]:
     return [*_zone_lines(before, after, status), *_alert_lines(before, after, status)]
 
 
+def delivered_lines(before: int, status: Status) -> list[str]:
+    """A line for each change of an alert that the webhook took after the first `before` ones."""
+    new = min(status.delivered - before, len(status.newest_delivered))
+    newest = status.newest_delivered[-new:] if new > 0 else ()
+    return [f"{_time(status)} delivered to the webhook: {summary}" for summary in newest]
+
+
 def status_line(picture: Picture, status: Status) -> str:
     """Where the demo stands."""
     rows = sum(picture.rows.values())

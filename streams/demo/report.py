@@ -2,15 +2,19 @@
 """The demo's report: what was sent, what stands in the database, which levels and alerts came and went."""
 
 import datetime as dt
+from collections import Counter
 from typing import Any, LiteralString
 
+import httpx
 import msgspec
 import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
 from schemas.live import LiveTable, Status
+from streams.serve.document import Document
 
+PAGE_LIMIT_S = 5.0
 _PLACE_COLUMN = {LiveTable.ZONE: "zone", LiveTable.GATE: "gate", LiveTable.ROAD: "zone"}
 _WINDOWS: LiteralString = """
 SELECT status, count(*) FROM live.{table} GROUP BY status"""
@@ -61,8 +65,22 @@ class DatabaseReport(msgspec.Struct, frozen=True, kw_only=True):
     alerts: list[AlertReport]
 
 
+class PageReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What the page showed at the end: zones by level's word, alerts that were open, roads with a value."""
+
+    address: str
+    stream: str
+    zones_by_word: dict[str, int]
+    alerts_open: int
+    roads_seen: int
+
+
 class DemoReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole report. `failed` names the process that ended by itself, or says what else went wrong."""
+    """The whole report.
+
+    `deliveries` counts changes of alerts that the demo's webhook took. `failed` names the process that ended
+    by itself, or says what else went wrong.
+    """
 
     city: str
     roads: str
@@ -73,6 +91,8 @@ class DemoReport(msgspec.Struct, frozen=True, kw_only=True):
     readings_sent: int
     refused_by_reason: dict[str, int]
     database: DatabaseReport | None
+    page: PageReport | None
+    deliveries: int
     notes: list[str]
     failed: str | None
 
@@ -98,6 +118,21 @@ def read_database(
         alerts_opened=len(alerts),
         alerts_closed=sum(alert.closed_at is not None for alert in alerts),
         alerts=alerts,
+    )
+
+
+def read_page(address: str) -> PageReport | None:
+    """What the page at `address` shows now; None when it does not answer."""
+    try:
+        answer = httpx.get(f"{address}v1/state", trust_env=False, timeout=PAGE_LIMIT_S).raise_for_status()
+    except httpx.HTTPError:
+        return None
+    shown = msgspec.json.decode(answer.content, type=Document)
+    return PageReport(
+        address=address, stream=shown.stream.value,
+        zones_by_word=dict(Counter(zone.word for zone in shown.zones)),
+        alerts_open=sum(alert.open for alert in shown.alerts),
+        roads_seen=sum(road.vehicles_per_min is not None for road in shown.roads),
     )
 
 

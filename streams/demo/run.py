@@ -30,23 +30,27 @@ from streams.demo.database import embedded_database
 from streams.demo.feeder import Feeder
 from streams.demo.picture import read_picture
 from streams.demo.processes import Failure, Processes
-from streams.demo.report import DatabaseReport, DemoReport, encode_report, read_database
+from streams.demo.receiver import NAME, Receiver, webhook_receiver
+from streams.demo.report import DatabaseReport, DemoReport, PageReport, encode_report, read_database, read_page
 from streams.demo.scene import LIVE, NDW_MEASURED_URL, Scene, make_scene, start_us
 from streams.demo.terminal import Progress, View, view_on
 from streams.demo.view import Status
 from streams.settings import (
     ClockSettings,
     DatabaseSettings,
+    DeliverSettings,
     GatewaySettings,
     KafkaSettings,
     NdwSettings,
+    ServeSettings,
     Settings,
+    WebhookSettings,
 )
 from streams.simulate.crowd_sensors import WatchedCrowd
 from streams.topics import MOCK_PARTITIONS
 
 SETTINGS_FILE = "drukte.toml"
-SERVICES = ("worker", "writer", "gateway")
+SERVICES = ("worker", "writer", "deliver", "serve", "gateway")
 """In the order in which they are started: each finds its readers waiting."""
 START_LIMIT_S = 60.0
 LOOK_S = 0.1
@@ -63,6 +67,7 @@ class Play:
     feeder: Feeder
     processes: Processes
     connection: psycopg.Connection[Any]
+    receiver: Receiver
     begin_us: int
     begin_wall_s: float = field(default_factory=time.monotonic)
 
@@ -112,7 +117,7 @@ def run_demo(
     wanted = DemoReport(
         city=str(city_path or "den-haag"), roads=roads or "simulated", seed=seed,
         speed=1.0 if roads == LIVE else speed, wall_s=0.0, simulated_s=0.0, readings_sent=0,
-        refused_by_reason={}, database=None, notes=[], failed=None,
+        refused_by_reason={}, database=None, page=None, deliveries=0, notes=[], failed=None,
     )
     with _stop_signals() as stop:
         done = _played(console, wanted, city_path, for_s, stop)
@@ -152,24 +157,26 @@ def _started(
         uri = stack.enter_context(embedded_database())
         storage.migrate(uri, timescale=False)
         connection = stack.enter_context(storage.connect(uri, "drukte demo"))
-    settings = _settings(scene, bootstrap, uri, wanted)
+    receiver = stack.enter_context(webhook_receiver())
+    settings = _settings(scene, bootstrap, uri, wanted, receiver)
     (folder / SETTINGS_FILE).write_text(tomlkit.dumps(_document(settings)))
     processes = stack.enter_context(Processes(folder))
-    with progress.doing("gateway, worker and writer"):
+    with progress.doing("services"):
         for service in SERVICES:
             processes.start(service, ["streams.cli", service, "--settings", SETTINGS_FILE])
-        trouble = _until_ready(settings.gateway, processes, stop)
+        trouble = _until_ready(settings, processes, stop)
     if trouble is not None or stop.is_set():
         return msgspec.structs.replace(wanted, failed=None if trouble is None else str(trouble))
+    console.print(f"page: {page_address(settings)}", highlight=False, soft_wrap=True)
     begin_us = now_us(settings.clock)
     crowd = WatchedCrowd(scene.city, wanted.seed, begin_us)
     feeder = Feeder(_address(settings.gateway), settings.clock, crowd, scene.roads(wanted.seed, begin_us))
     stack.callback(feeder.stop)
     feeder.start()
-    return Play(scene, settings, feeder, processes, connection, begin_us)
+    return Play(scene, settings, feeder, processes, connection, receiver, begin_us)
 
 
-def _settings(scene: Scene, bootstrap: str, uri: str, wanted: DemoReport) -> Settings:
+def _settings(scene: Scene, bootstrap: str, uri: str, wanted: DemoReport, receiver: Receiver) -> Settings:
     clock = ClockSettings()
     if wanted.roads != LIVE:
         today = dt.datetime.now(ZoneInfo(scene.city.file.timezone)).date()
@@ -184,15 +191,20 @@ def _settings(scene: Scene, bootstrap: str, uri: str, wanted: DemoReport) -> Set
         database=DatabaseSettings(uri=uri),
         clock=clock,
         gateway=GatewaySettings(port=_free_port(), ndw=ndw),
+        serve=ServeSettings(port=_free_port()),
+        deliver=DeliverSettings(
+            webhooks=[WebhookSettings(name=NAME, url=receiver.url, secret=receiver.secret)]
+        ),
     )
 
 
 def _document(settings: Settings) -> dict[str, Any]:
     """As TOML spells it: what is not set is not there."""
     document: dict[str, Any] = msgspec.to_builtins(settings, enc_hook=str)
-    if document["gateway"]["ndw"] is None:
-        del document["gateway"]["ndw"]
-    return document
+    return {
+        key: {name: one for name, one in value.items() if one is not None} if isinstance(value, dict) else value
+        for key, value in document.items() if value is not None
+    }
 
 
 def _free_port() -> int:
@@ -202,28 +214,40 @@ def _free_port() -> int:
         return port
 
 
-def _address(gateway: GatewaySettings) -> str:
-    return f"http://{gateway.host}:{gateway.port}"
+def _address(listening: GatewaySettings | ServeSettings) -> str:
+    return f"http://{listening.host}:{listening.port}"
+
+
+def page_address(settings: Settings) -> str:
+    """Where the page is."""
+    return f"{_address(settings.serve)}/"
 
 
 def _until_ready(
-    gateway: GatewaySettings, processes: Processes, stop: threading.Event
+    settings: Settings, processes: Processes, stop: threading.Event
 ) -> Failure | FatalError | None:
-    """Wait until the gateway answers that it is well; what went wrong otherwise."""
+    """Wait until gateway and page answer that they are well; what went wrong otherwise."""
     limit_s = time.monotonic() + START_LIMIT_S
+    waiting = {"gateway": _address(settings.gateway), "page": _address(settings.serve)}
     while not stop.is_set():
         failure = processes.failure()
         if failure is not None:
             return failure
-        try:
-            if httpx.get(f"{_address(gateway)}/health", trust_env=False, timeout=2.0).is_success:
-                return None
-        except httpx.TransportError:
-            pass  # not there yet
+        waiting = {name: address for name, address in waiting.items() if not _is_well(address)}
+        if not waiting:
+            return None
         if time.monotonic() > limit_s:
-            return FatalError(f"the gateway is not ready after {START_LIMIT_S:.0f} s; is the machine too busy?")
+            names = " and ".join(waiting)
+            return FatalError(f"not ready after {START_LIMIT_S:.0f} s: {names}; is the machine too busy?")
         stop.wait(LOOK_S)
     return None
+
+
+def _is_well(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/health", trust_env=False, timeout=2.0).is_success
+    except httpx.TransportError:
+        return False  # not there yet
 
 
 def _show(
@@ -253,19 +277,24 @@ def _status(play: Play) -> Status:
         city=file.name, timezone=ZoneInfo(file.timezone), now=now, speed=play.settings.clock.speed,
         running_s=play.running_s, sent=play.feeder.sent, sent_per_s=play.feeder.per_second(),
         refused=play.feeder.refused.total(), notes=play.scene.notes,
+        page=page_address(play.settings), delivered=play.receiver.delivered,
+        newest_delivered=play.receiver.newest(),
     )
 
 
 def _reported(wanted: DemoReport, play: Play, trouble: Failure | Exception | None) -> DemoReport:
     begin = dt.datetime.fromtimestamp(play.begin_us / 1e6, dt.UTC)
     database: DatabaseReport | None = None
+    page: PageReport | None = None
+    if trouble is None:
+        page = read_page(page_address(play.settings))
     if not play.connection.closed:
         database = read_database(play.connection, begin, wanted.speed)
     return msgspec.structs.replace(
         wanted, wall_s=round(play.running_s, 1),
         simulated_s=round((now_us(play.settings.clock) - play.begin_us) / 1e6, 1),
         readings_sent=play.feeder.sent, refused_by_reason=dict(play.feeder.refused), database=database,
-        failed=None if trouble is None else str(trouble),
+        page=page, deliveries=play.receiver.delivered, failed=None if trouble is None else str(trouble),
     )
 
 
@@ -275,6 +304,7 @@ def _say_goodbye(console: Console, done: DemoReport) -> None:
         rows = ", ".join(f"{name} {table.rows}" for name, table in done.database.tables.items())
         lines.append(f"rows: {rows}; {done.database.level_changes} changes of level")
         lines.append(f"alerts: {done.database.alerts_opened} opened, {done.database.alerts_closed} closed")
+        lines.append(f"webhook: {done.deliveries} changes of alerts delivered")
     if done.failed:
         lines.append(done.failed)
     lines.append("Everything is stopped, and all that the stand-ins held is gone.")

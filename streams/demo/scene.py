@@ -32,7 +32,7 @@ NDW_SITE_TABLE_URL = "https://opendata.ndw.nu/measurement_current.xml.gz"
 SITE_TABLE_BYTES = 100_000_000
 """The national table has some 10 MB compressed; more is something else."""
 FEED_TIMEOUT = httpx.Timeout(20.0, connect=5.0)
-AROUND_DEGREES = (0.08, 0.05)
+AROUND_DEGREES = (0.11, 0.06)
 """Roads so far (longitude, latitude; some 5 km) around the city's zones are taken from a real table."""
 START_HOUR = 15
 """Local hour at which the simulated day begins: shortly before the busy hours on the roads."""

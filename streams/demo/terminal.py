@@ -9,7 +9,7 @@ from typing import Protocol
 from rich.console import Console
 from rich.live import Live
 
-from streams.demo.changes import changed_lines, status_line
+from streams.demo.changes import changed_lines, delivered_lines, status_line
 from streams.demo.picture import Picture
 from streams.demo.view import STAND_INS, Status, screen
 
@@ -44,6 +44,7 @@ class PlainView:
         self._before = Picture()
         self._said_s = -STATUS_EVERY_S
         self._noted: tuple[str, ...] = ()
+        self._delivered = 0
 
     def show(self, picture: Picture, status: Status) -> None:
         """As `View.show`."""
@@ -51,7 +52,8 @@ class PlainView:
             self._say(*status.notes)
             self._noted = status.notes
         self._say(*changed_lines(self._before, picture, status))
-        self._before = picture
+        self._say(*delivered_lines(self._delivered, status))
+        self._before, self._delivered = picture, status.delivered
         if status.running_s - self._said_s >= STATUS_EVERY_S:
             self._say(status_line(picture, status))
             self._said_s = status.running_s

@@ -28,8 +28,8 @@ CLOSED_SHOWN = dt.timedelta(minutes=30)
 """So long, in log time, a closed alert still stands in the list."""
 PAGE_S = 6.0
 """Roads that do not fit take turns."""
-FIXED_LINES = 7
-"""Title, lag, heading of the zones, two blank lines and the two lines at the foot."""
+FIXED_LINES = 8
+"""Title, lag, page, heading of the zones, two blank lines and the two lines at the foot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +56,12 @@ class Status:
         Readings that it refused.
     notes : tuple of str
         What the viewer has to know, such as a feed that cannot be reached.
+    page : str
+        Address of the page.
+    delivered : int
+        Changes of alerts that the webhook took.
+    newest_delivered : tuple of str
+        Summaries of the newest of them, oldest first.
     """
 
     city: str
@@ -67,6 +73,9 @@ class Status:
     sent_per_s: float
     refused: int
     notes: tuple[str, ...] = ()
+    page: str = ""
+    delivered: int = 0
+    newest_delivered: tuple[str, ...] = ()
 
     @property
     def stale_s(self) -> float:
@@ -84,6 +93,7 @@ def screen(picture: Picture, status: Status, height: int = 30) -> RenderableType
     return Group(
         _title(status),
         Text(lag_text(picture, status), no_wrap=True, overflow="ellipsis"),
+        _outside(status),
         *(Text(note, style="bold yellow", no_wrap=True, overflow="ellipsis") for note in status.notes),
         "",
         _zones(picture.zones, status, room),
@@ -102,6 +112,15 @@ def lag_text(picture: Picture, status: Status) -> str:
     shown = f"{picture.newest.astimezone(status.timezone):%H:%M}"
     wall = f" = {behind_s / status.speed:.1f} s of yours" if status.speed != 1 else ""
     return f"log shown up to {shown}, {behind_s:.0f} s behind{wall}"
+
+
+def _outside(status: Status) -> Text:
+    """Where the page is, and what was told to the webhook last."""
+    text = Text.assemble("page ", (status.page, "bold"), f" · webhook: {status.delivered} delivered")
+    if status.newest_delivered:
+        text.append(f", last: {status.newest_delivered[-1]}")
+    text.no_wrap, text.overflow = True, "ellipsis"
+    return text
 
 
 def _title(status: Status) -> Text:

@@ -32,7 +32,6 @@ _STATUS_OF = {
 }
 
 
-
 class Bodies:
     """Reads request bodies within bounds of size, time and memory.
 

@@ -2,6 +2,7 @@
 """A crowd with known truth: people move between zones and outside, and nobody is made or lost."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,13 @@ class Moves:
     back: npt.NDArray[np.int64]
 
 
+class Wished(Protocol):
+    """How many people want to be in each zone."""
+
+    def at(self, second: float) -> npt.NDArray[np.float64]:
+        """Wished people [zone] so many seconds after the start."""
+
+
 class Crowd:
     """People of a ground, second by second; pure, and the same for the same seed.
 
@@ -42,6 +50,8 @@ class Crowd:
     ----------
     ground : Ground
     seed : int
+    wishes : Wished, optional
+        What drives it; else the endless cycles of `Wishes`.
 
     Attributes
     ----------
@@ -51,10 +61,10 @@ class Crowd:
         Seconds since the start.
     """
 
-    def __init__(self, ground: Ground, seed: int) -> None:
+    def __init__(self, ground: Ground, seed: int, wishes: Wished | None = None) -> None:
         self.ground = ground
         self.second = 0
-        self._wishes = Wishes(ground, seed)
+        self._wishes = wishes or Wishes(ground, seed)
         self._random = np.random.default_rng([seed, 2])
         at_start = np.rint(self._wishes.at(0)).astype(np.int64)
         self.people = np.append(at_start, OUTSIDE_PEOPLE - at_start.sum())

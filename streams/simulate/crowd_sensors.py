@@ -2,29 +2,23 @@
 """What cameras and line counters report of a simulated crowd, as native JSON readings."""
 
 import datetime as dt
-import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import Protocol
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
-from schemas.city import City, Sensor
-from schemas.reading import Metric
-from streams.simulate.crowd import Crowd, Moves
+from schemas.city import City
+from streams.simulate.crowd import Crowd, Moves, Wished
 from streams.simulate.ground import Ground
+from streams.simulate.measures import Measures
+from streams.simulate.schedule import SECOND_US, Due
+from streams.simulate.sensor_errors import Mix, SensorError, chosen_errors
 from streams.simulate.wishes import CYCLE_S
 
-SECOND_US = 1_000_000
-OWN_ERROR_SD = 0.005
-"""Error of a camera about which the city file says nothing, as a share of the value."""
-DRIFT_S = 600.0
-"""An error of light or sight stays about so long: it does not jump from one picture to the next."""
-MISSED_SHARE = 0.01
-"""Passages that a line counter does not see when the city file says nothing."""
 OUTAGE_S = (1200.0, 1620.0)
 """Seconds of each cycle in which the cameras of one zone are silent: sensors do break."""
-_PASSAGES = (Metric.IN.key, Metric.OUT.key)
-_INSTANTS = (Metric.PEOPLE.key, Metric.DEVICE_STATE.key)
 
 
 class NativeReading(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
@@ -41,22 +35,11 @@ Readings = dict[str, list[NativeReading]]
 """Readings by key of their source."""
 
 
-@dataclass(slots=True)
-class _Measure:
-    """One metric of one sensor: where it stands, when it reports and how it errs."""
+class Witness(Protocol):
+    """Somebody who is told the truth."""
 
-    sensor: str
-    source: str
-    metric: str
-    interval_us: int
-    place: int
-    seen_share: float
-    bias: float
-    sd: float
-    reversed: bool
-    counted: int = 0
-    drift: float = 0.0
-    """The error of the last reading, in standard deviations."""
+    def see(self, now_us: int, people: npt.NDArray[np.int64], moves: Moves | None) -> None:
+        """The people [zone and outside] at `now_us` and the moves of the second before; None at the start."""
 
 
 class WatchedCrowd:
@@ -72,16 +55,28 @@ class WatchedCrowd:
         Time of the crowd's start, microseconds since 1970, UTC; rounded up to a whole second.
     outages : bool
         Whether in each cycle the cameras of one zone (never the square) are silent for a while.
+    errors : mapping of str to SensorError, optional
+        For every sensor; else what the city file says of them.
+    wishes : Wished, optional
+        What drives the crowd; else the endless cycles of `Wishes`.
+    witness : Witness, optional
+        Is told the truth, second by second, from the start on.
     """
 
-    def __init__(self, city: City, seed: int, start_us: int, *, outages: bool = True) -> None:
+    def __init__(
+        self, city: City, seed: int, start_us: int, *, outages: bool = True,
+        errors: Mapping[str, SensorError] | None = None, wishes: Wished | None = None,
+        witness: Witness | None = None,
+    ) -> None:
         self.ground = Ground.of(city)
-        self.crowd = Crowd(self.ground, seed)
+        self.crowd = Crowd(self.ground, seed, wishes)
         self.start_us = -(-start_us // SECOND_US) * SECOND_US
         self._now_us = self.start_us
-        self._random = np.random.default_rng([seed, 3])
-        self._measures = _measures(city, self.ground)
-        self._frail = _frail_zones(self._measures, self.ground) if outages else []
+        self._measures = Measures(city, self.ground, errors or chosen_errors(city, seed, Mix.CITY), seed)
+        self._frail = _frail_zones(set(self._measures.zone_in_view.tolist()) - {-1}, self.ground) if outages else []
+        self._witness = witness
+        if witness is not None:
+            witness.see(self.start_us, self.crowd.people, None)
 
     def advance(self, until_us: int) -> Readings:
         """Let the crowd move on to `until_us` and give all readings that came due on the way."""
@@ -89,50 +84,39 @@ class WatchedCrowd:
         while self._now_us + SECOND_US <= until_us:
             moves = self.crowd.step()
             self._now_us += SECOND_US
-            for measure in self._measures:
-                self._count(measure, moves)
-                self._report(measure, readings)
+            if self._witness is not None:
+                self._witness.see(self._now_us, self.crowd.people, moves)
+            self._measures.watch(moves)
+            for due in self._measures.schedule.due(self._now_us):
+                self._report(due, readings)
         return readings
 
-    def _count(self, measure: _Measure, moves: Moves) -> None:
-        if measure.metric in _PASSAGES:
-            forth = (measure.metric == Metric.IN.key) != measure.reversed
-            passed = int((moves.forth if forth else moves.back)[measure.place])
-            measure.counted += int(self._random.binomial(passed, measure.seen_share))
+    def _report(self, due: Due, readings: Readings) -> None:
+        """Add what is due, unless it began before the start or its sensor is silent."""
+        measures = self._measures
+        value, is_sent = measures.read(due, self.crowd.people, self.crowd.second)
+        begin_us = due.stamp_us - measures.span_us[due.measure]
+        is_sent &= begin_us >= self.start_us + measures.schedule.skew_us[due.measure]
+        if (silent := self._silent_zone()) is not None:
+            is_sent &= measures.zone_in_view[due.measure] != silent
+        instants: dict[int, dt.datetime] = {}
+        for measure, from_us, to_us, number in zip(
+            due.measure[is_sent].tolist(), begin_us[is_sent].tolist(), due.stamp_us[is_sent].tolist(),
+            value[is_sent].tolist(), strict=True,
+        ):
+            sensor, metric, source = measures.names[measure]
+            readings.setdefault(source, []).append(NativeReading(
+                sensor=sensor, metric=metric, value=number,
+                from_=instants.get(from_us) or instants.setdefault(from_us, _utc(from_us)),
+                to=instants.get(to_us) or instants.setdefault(to_us, _utc(to_us)),
+            ))
 
-    def _report(self, measure: _Measure, readings: Readings) -> None:
-        """Add what is due in the second that ends now."""
-        interval_us = measure.interval_us
-        first_us = (self._now_us - SECOND_US) // interval_us * interval_us + interval_us
-        for due_us in range(first_us, self._now_us + 1, interval_us):
-            value = self._value(measure)
-            begin_us = due_us if measure.metric in _INSTANTS else due_us - interval_us
-            if begin_us < self.start_us or self._is_silent(measure):
-                continue
-            reading = NativeReading(
-                sensor=measure.sensor, metric=measure.metric,
-                from_=_utc(begin_us), to=_utc(due_us), value=value,
-            )
-            readings.setdefault(measure.source, []).append(reading)
-
-    def _value(self, measure: _Measure) -> float:
-        if measure.metric == Metric.PEOPLE.key:
-            in_view = int(self._random.binomial(self.crowd.people[measure.place], measure.seen_share))
-            kept = math.exp(-measure.interval_us / SECOND_US / DRIFT_S)
-            fresh = math.sqrt(1 - kept**2) * self._random.standard_normal()
-            measure.drift = kept * measure.drift + fresh
-            return float(max(0, round(in_view * (1 + measure.bias + measure.sd * measure.drift))))
-        if measure.metric in _PASSAGES:
-            counted, measure.counted = measure.counted, 0
-            return float(counted)
-        return 1.0 if measure.metric == Metric.UPTIME.key else 0.0
-
-    def _is_silent(self, measure: _Measure) -> bool:
+    def _silent_zone(self) -> int | None:
+        """The zone whose cameras are out now."""
         cycle, within_s = divmod(self.crowd.second, int(CYCLE_S))
-        if not self._frail or measure.metric != Metric.PEOPLE.key:
-            return False
-        out = OUTAGE_S[0] <= within_s < OUTAGE_S[1]
-        return out and measure.place == self._frail[cycle % len(self._frail)]
+        if not self._frail or not OUTAGE_S[0] <= within_s < OUTAGE_S[1]:
+            return None
+        return self._frail[cycle % len(self._frail)]
 
 
 def encode_native(readings: list[NativeReading]) -> bytes:
@@ -140,46 +124,8 @@ def encode_native(readings: list[NativeReading]) -> bytes:
     return msgspec.json.encode(readings)
 
 
-def _measures(city: City, ground: Ground) -> list[_Measure]:
-    zones = {key: index for index, key in enumerate(ground.zones)}
-    gates = {key: index for index, key in enumerate(ground.gates) if key is not None}
-    seen_m2 = _seen_m2(city)
-    counters = [sensor.gate for sensor in city.file.sensors.values()]
-    measures: list[_Measure] = []
-    for key, sensor in city.file.sensors.items():
-        place = zones.get(sensor.zone or "", gates.get(sensor.gate or "", -1))
-        for metric, measure in sensor.measures.items() if place >= 0 else ():
-            error = measure.error
-            if sensor.zone is not None:
-                # Cameras whose views add up to more than the zone see its parts twice: scale them to one.
-                whole_m2 = max(city.file.zones[sensor.zone].area_m2, seen_m2[sensor.zone])
-                share = (measure.view_area_m2 or whole_m2) / whole_m2
-            else:
-                share = (1 + min(0.0, error.bias or -MISSED_SHARE)) / counters.count(sensor.gate)
-            measures.append(_Measure(
-                key, sensor.source, metric, round(measure.interval_s * SECOND_US), place, share,
-                error.bias, error.sd or OWN_ERROR_SD, sensor.swapped,
-            ))
-    return measures
-
-
-def _seen_m2(city: City) -> dict[str, float]:
-    """Sum of the views of the cameras of each zone."""
-    seen = dict.fromkeys(city.file.zones, 0.0)
-    for sensor in city.file.sensors.values():
-        if sensor.zone is not None:
-            seen[sensor.zone] += _view_m2(sensor)
-    return seen
-
-
-def _view_m2(sensor: Sensor) -> float:
-    people = sensor.measures.get(Metric.PEOPLE.key)
-    return (people.view_area_m2 or 0.0) if people is not None else 0.0
-
-
-def _frail_zones(measures: list[_Measure], ground: Ground) -> list[int]:
+def _frail_zones(watched: set[int], ground: Ground) -> list[int]:
     """Zones with a camera, the smallest numbers of people first, without the square."""
-    watched = {measure.place for measure in measures if measure.metric == Metric.PEOPLE.key}
     most = ground.most_people
     return sorted(watched - {ground.square}, key=lambda index: float(most[index]))
 

@@ -35,6 +35,8 @@ class Ground:
         Key of the gate of each opening; None = a way in that nothing counts.
     side_from, side_to : intp array [opening]
         Index of the place on either side, as in the city file.
+    width_m : float array [opening]
+        Effective width.
     limit_per_s : float array [opening]
         Most people that pass in a second, both ways together.
     depth : intp array [zone and outside]
@@ -48,6 +50,7 @@ class Ground:
     gates: tuple[str | None, ...]
     side_from: npt.NDArray[np.intp]
     side_to: npt.NDArray[np.intp]
+    width_m: npt.NDArray[np.float64]
     limit_per_s: npt.NDArray[np.float64]
     depth: npt.NDArray[np.intp]
     square: int
@@ -74,12 +77,13 @@ class Ground:
             sides.append((len(zones), index))
             widths_m.append(max(2.0, file.zones[zones[index]].area_m2**0.5 / 2))
         side_from, side_to = np.array(sides, np.intp).reshape(-1, 2).T
-        limit_per_s = np.array(widths_m, np.float64) * FLOW_MAX_PER_M_S
+        width_m = np.array(widths_m, np.float64)
+        limit_per_s = width_m * FLOW_MAX_PER_M_S
         levels = _level_people(file, zones)
         from_outside = _limit_from_outside(len(zones), side_from, side_to, limit_per_s)
         square = _square(file, zones, levels, from_outside)
         depth = _depth(len(zones), side_from, side_to)
-        return cls(zones, levels, tuple(gates), side_from, side_to, limit_per_s, depth, square)
+        return cls(zones, levels, tuple(gates), side_from, side_to, width_m, limit_per_s, depth, square)
 
     @property
     def most_people(self) -> npt.NDArray[np.float64]:
@@ -97,14 +101,20 @@ def _level_people(file: CityFile, zones: tuple[str, ...]) -> npt.NDArray[np.floa
 
 def _cut_off(zones: int, sides: list[tuple[int, int]], areas_m2: list[float]) -> list[int]:
     """The largest zone of each group of joined zones that has no way to outside (index `zones`)."""
-    group = list(range(zones + 1))
+    leader = list(range(zones + 1))
+
+    def leader_of(place: int) -> int:
+        while leader[place] != place:
+            leader[place] = leader[leader[place]]
+            place = leader[place]
+        return place
+
     for one, other in sides:
-        old, new = group[one], group[other]
-        group = [new if member == old else member for member in group]
+        leader[leader_of(one)] = leader_of(other)
     largest: dict[int, int] = {}
     for index in sorted(range(zones), key=lambda index: areas_m2[index]):
-        if group[index] != group[zones]:
-            largest[group[index]] = index
+        if leader_of(index) != leader_of(zones):
+            largest[leader_of(index)] = index
     return sorted(largest.values())
 
 
@@ -119,7 +129,9 @@ def _depth(
 ) -> npt.NDArray[np.intp]:
     depth = np.full(zones + 1, zones + 1, np.intp)
     depth[zones] = 0
-    for _ in range(zones):
+    before = np.zeros_like(depth)
+    while (before != depth).any():
+        before = depth.copy()
         np.minimum.at(depth, side_to, depth[side_from] + 1)
         np.minimum.at(depth, side_from, depth[side_to] + 1)
     return depth

@@ -51,6 +51,24 @@ class _Lane:
 
 
 @dataclass(frozen=True, slots=True)
+class TrueTraffic:
+    """What truly passed one site in one minute, all lanes and vehicles together.
+
+    Parameters
+    ----------
+    site : str
+        The id in the feed.
+    vehicles : int
+    speed_km_h : float or None
+        Mean over the vehicles; None where there was none.
+    """
+
+    site: str
+    vehicles: int
+    speed_km_h: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class RoadTraffic:
     """Traffic on the invented sites; each minute follows from the seed alone, in any order.
 
@@ -59,19 +77,17 @@ class RoadTraffic:
     seed : int
     start_us : int
         From when the hours of the jams count; microseconds since 1970, UTC.
+    jam_min : (int, int)
+        A jam stands between these minutes of each hour.
     """
 
     seed: int
     start_us: int
+    jam_min: tuple[int, int] = JAM_MIN
 
     def publication(self, minute_us: int) -> bytes:
         """The minute that begins at `minute_us`, as a MeasuredDataPublication in a SOAP envelope."""
-        random = np.random.default_rng([self.seed, 4, minute_us // MINUTE_US])
-        jams = self._jams(minute_us)
-        sites = "".join(
-            _site(site, minute_us, self._lanes(site, minute_us, jams.get(number, 0.0), random))
-            for number, site in enumerate(SITES)
-        )
+        sites = "".join(_site(site, minute_us, lanes) for site, lanes in self._minute(minute_us))
         published = rfc3339(minute_us + MINUTE_US + round(DELIVERY_S * 1e6))
         return (
             f'<?xml version="1.0" encoding="UTF-8"?>'
@@ -84,13 +100,26 @@ class RoadTraffic:
             f"</payloadPublication></d2LogicalModel></SOAP:Body></SOAP:Envelope>"
         ).encode()
 
+    def truth(self, minute_us: int) -> list[TrueTraffic]:
+        """What truly passed in the minute that begins at `minute_us`, also where a lane reports a fault."""
+        return [_true(site, lanes) for site, lanes in self._minute(minute_us)]
+
+    def _minute(self, minute_us: int) -> list[tuple[RoadSite, list[_Lane]]]:
+        random = np.random.default_rng([self.seed, 4, minute_us // MINUTE_US])
+        jams = self._jams(minute_us)
+        return [
+            (site, self._lanes(site, minute_us, jams.get(number, 0.0), random))
+            for number, site in enumerate(SITES)
+        ]
+
     def _jams(self, minute_us: int) -> dict[int, float]:
         """How deep each jammed site stands in its jam, 0 to 1, by its number in `SITES`."""
         hour, minute = divmod((minute_us - self.start_us) // MINUTE_US, JAM_CYCLE_MIN)
-        if hour < 0 or not JAM_MIN[0] <= minute < JAM_MIN[1]:
+        begin_min, end_min = self.jam_min
+        if hour < 0 or not begin_min <= minute < end_min:
             return {}
         first = int(np.random.default_rng([self.seed, 5, hour]).integers(len(SITES)))
-        grown = minute >= JAM_MIN[0] + JAM_GROWS_MIN
+        grown = minute >= begin_min + JAM_GROWS_MIN
         return {first: 1.0, (first + 1) % len(SITES): 0.6 if grown else 0.0}
 
     def _lanes(self, site: RoadSite, minute_us: int, jam: float, random: np.random.Generator) -> list[_Lane]:
@@ -119,6 +148,12 @@ def rfc3339(time_us: int) -> str:
     """A time in microseconds since 1970 as text, whole milliseconds, UTC."""
     text = dt.datetime.fromtimestamp(time_us / 1e6, dt.UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
+
+
+def _true(site: RoadSite, lanes: list[_Lane]) -> TrueTraffic:
+    vehicles = sum(lane.short + lane.long for lane in lanes)
+    travelled = sum((lane.short + lane.long) * lane.speed_km_h for lane in lanes)
+    return TrueTraffic(site.key, vehicles, travelled / vehicles if vehicles else None)
 
 
 def _site(site: RoadSite, minute_us: int, lanes: list[_Lane]) -> str:

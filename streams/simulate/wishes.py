@@ -57,13 +57,13 @@ class Wishes:
         number, within_s = divmod(second, CYCLE_S)
         cycle = self._cycle(int(number))
         along_s = (within_s - cycle.shift_s) * cycle.stretch
-        come = _smooth(along_s, *ARRIVAL_S)
-        gone = _smooth(along_s, *EGRESS_S)
+        come = smooth(along_s, *ARRIVAL_S)
+        gone = smooth(along_s, *EGRESS_S)
         wave = WAVE_SHARE * np.sin(2 * np.pi * second / WAVE_S + cycle.phase)
         share = come * (1 - gone) * (1 + wave)
         # The quiet level glides into that of the next cycle: nobody vanishes at the turn.
         following = self._cycle(int(number) + 1).quiet
-        quiet = cycle.quiet + (following - cycle.quiet) * _smooth(np.float64(within_s), EGRESS_S[0], CYCLE_S)
+        quiet = cycle.quiet + (following - cycle.quiet) * smooth(np.float64(within_s), EGRESS_S[0], CYCLE_S)
         wished: npt.NDArray[np.float64] = quiet + np.maximum(cycle.peak - quiet, 0) * share
         return wished
 
@@ -96,7 +96,7 @@ class Wishes:
         return _Cycle(quiet, peak, shift_s, stretch, random.uniform(0, 2 * np.pi, zones))
 
 
-def _smooth(along: npt.NDArray[np.float64] | np.float64, begin: float, end: float) -> npt.NDArray[np.float64]:
+def smooth(along: npt.NDArray[np.float64] | np.float64, begin: float, end: float) -> npt.NDArray[np.float64]:
     """0 before `begin`, 1 after `end`, without a jump in slope between (the cubic 3x^2 - 2x^3)."""
     x = np.clip((along - begin) / (end - begin), 0.0, 1.0)
     smooth: npt.NDArray[np.float64] = x * x * (3 - 2 * x)

@@ -18,6 +18,7 @@ from psycopg import errors, sql
 
 from schemas.alert import Transition
 from schemas.city import City
+from schemas.delivery import Delivery
 from schemas.errors import FatalError, RefusedError, TransientError
 from schemas.live import SCHEMAS, LiveTable
 from schemas.refusal import Reason
@@ -61,9 +62,9 @@ def _upsert(
     ).format(**parts)
 
 
-def _transition_columns() -> dict[str, str]:
+def _columns(kind: type[msgspec.Struct]) -> dict[str, str]:
     columns: dict[str, str] = {}
-    for described in msgspec.structs.fields(Transition):
+    for described in msgspec.structs.fields(kind):
         name = described.name
         if name.endswith("_us"):
             columns[name.removesuffix("_us")] = "timestamptz"
@@ -72,7 +73,7 @@ def _transition_columns() -> dict[str, str]:
     return columns
 
 
-_TRANSITION_COLUMNS = _transition_columns()
+_TRANSITION_COLUMNS = _columns(Transition)
 _LIVE_STATEMENTS = {
     table: _upsert(
         ("live", table), {column.name: _SQL_TYPES[column.type] for column in SCHEMAS[table]}, KEYS[table],
@@ -83,6 +84,9 @@ _LIVE_STATEMENTS = {
 _TRANSITION_STATEMENT = _upsert(("live", "transition"), _TRANSITION_COLUMNS, ("alert_id", "seq"), None)
 _ALERT_STATEMENT = _upsert(
     ("live", "alert"), _TRANSITION_COLUMNS, ("alert_id",), "existing.seq < EXCLUDED.seq"
+)
+_DELIVERY_STATEMENT = _upsert(
+    ("live", "delivery"), _columns(Delivery), ("receiver", "alert_id", "seq"), None
 )
 _OFFSET_STATEMENT = _upsert(
     ("engine", "writer_offset"), {"topic": "text", "partition": "int4", "next_offset": "int8"},
@@ -105,11 +109,11 @@ INSERT INTO engine.city_version (version, sha256, city, name, timezone) VALUES (
 ON CONFLICT (version, sha256) DO NOTHING"""
 
 
-def _transition_row(transition: Transition) -> Row:
+def _row(told: Transition | Delivery) -> Row:
     row: list[Any] = []
-    for described in msgspec.structs.fields(Transition):
-        value = getattr(transition, described.name)
-        if described.name.endswith("_us"):
+    for described in msgspec.structs.fields(told):
+        value = getattr(told, described.name)
+        if described.name.endswith("_us") and value is not None:
             value = _EPOCH + timedelta(microseconds=value)
         row.append(str(value) if isinstance(value, str) else value)
     return tuple(row)
@@ -126,11 +130,12 @@ def write_buffer(connection: storage.Connection, buffer: RowBuffer) -> None:
         for table in LiveTable:
             _execute_rows(connection, _LIVE_STATEMENTS[table], buffer.sorted_rows(table))
         _execute_rows(
-            connection, _TRANSITION_STATEMENT, [_transition_row(one) for one in buffer.sorted_transitions()]
+            connection, _TRANSITION_STATEMENT, [_row(one) for one in buffer.sorted_transitions()]
         )
         _execute_rows(
-            connection, _ALERT_STATEMENT, [_transition_row(one) for one in buffer.latest_transitions()]
+            connection, _ALERT_STATEMENT, [_row(one) for one in buffer.latest_transitions()]
         )
+        _execute_rows(connection, _DELIVERY_STATEMENT, [_row(one) for one in buffer.sorted_deliveries()])
         offsets = sorted((*place, following) for place, following in buffer.next_offsets.items())
         _execute_rows(connection, _OFFSET_STATEMENT, offsets)
 

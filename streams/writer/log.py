@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading `live` and `alerts`: every partition, from the offsets that the database holds."""
+"""Reading `live`, `alerts` and `deliveries`: every partition, from the offsets that the database holds."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Messages of `live` and `alerts` to rows, merged by key. Pure: no Kafka, no database.
+"""Messages of `live`, `alerts` and `deliveries` to rows, merged by key. Pure: no Kafka, no database.
 
 One statement may not touch a key twice, and effects repeat after a worker's restart: rows are merged before
 they are written, by the rules that hold in the database. A row about people is written once, so the first
@@ -15,6 +15,7 @@ import msgspec
 import pyarrow as pa
 
 from schemas.alert import Transition, decode_transition
+from schemas.delivery import DELIVERY_TYPE, Delivery, decode_delivery
 from schemas.errors import RefusedError
 from schemas.live import SCHEMAS, LiveTable, decode_rows
 from schemas.log import Headers, Topic, event_type
@@ -22,7 +23,7 @@ from schemas.refusal import Reason
 
 TRANSITION_TYPE = "alert.transition.v1"
 LIVE_TYPES = {f"live.{table}.v1": table for table in LiveTable}
-TOPICS = (Topic.LIVE, Topic.ALERTS)
+TOPICS = (Topic.LIVE, Topic.ALERTS, Topic.DELIVERIES)
 
 KEYS: dict[LiveTable, tuple[str, ...]] = {
     LiveTable.ZONE: ("zone", "window_start"),
@@ -83,10 +84,23 @@ def _transition(value: bytes) -> Transition:
     stamps = (
         transition.window_start_us, transition.window_end_us, transition.opened_at_us, transition.at_us
     )
-    last_us = (_LAST - _FIRST) // timedelta(microseconds=1)
-    if not all(0 <= stamp < last_us for stamp in stamps):
-        raise RefusedError(Reason.BAD_TIME, f"a transition is stamped outside {_FIRST:%Y} to {_LAST:%Y}")
+    _check_stamps("a transition", *stamps)
     return transition
+
+
+def _delivery(value: bytes) -> Delivery:
+    try:
+        delivery = decode_delivery(value)
+    except msgspec.DecodeError:
+        raise RefusedError(Reason.MALFORMED, "not the JSON of a delivery") from None
+    _check_stamps("a delivery", delivery.done_at_us, delivery.first_try_at_us or 0)
+    return delivery
+
+
+def _check_stamps(what: str, *stamps_us: int) -> None:
+    last_us = (_LAST - _FIRST) // timedelta(microseconds=1)
+    if not all(0 <= stamp < last_us for stamp in stamps_us):
+        raise RefusedError(Reason.BAD_TIME, f"{what} is stamped outside {_FIRST:%Y} to {_LAST:%Y}")
 
 
 @dataclass(slots=True)
@@ -98,16 +112,18 @@ class RowBuffer:
     live : dict of LiveTable to dict of key to row
         Rows have the columns of `schemas.live.SCHEMAS[table]`, in their order.
     transitions : dict of (alert id, seq) to Transition
+    deliveries : dict of (receiver, alert id, seq) to Delivery
     next_offsets : dict of (topic, partition) to int
         Where to go on once the rows are written.
     """
 
     live: dict[LiveTable, dict[Row, Row]] = field(default_factory=lambda: {table: {} for table in LiveTable})
     transitions: dict[tuple[str, int], Transition] = field(default_factory=dict)
+    deliveries: dict[tuple[str, str, int], Delivery] = field(default_factory=dict)
     next_offsets: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return sum(len(rows) for rows in self.live.values()) + len(self.transitions)
+        return sum(len(rows) for rows in self.live.values()) + len(self.transitions) + len(self.deliveries)
 
     def add(self, message: Message) -> None:
         """Take a message's rows and its offset.
@@ -124,6 +140,9 @@ class RowBuffer:
         elif message.topic == Topic.ALERTS and kind == TRANSITION_TYPE:
             transition = _transition(message.value)
             self.transitions.setdefault((transition.alert_id, transition.seq), transition)
+        elif message.topic == Topic.DELIVERIES and kind == DELIVERY_TYPE:
+            delivery = _delivery(message.value)
+            self.deliveries.setdefault((delivery.receiver, delivery.alert_id, delivery.seq), delivery)
         else:
             raise RefusedError(Reason.UNKNOWN_KIND, f"a message type that is not known on {message.topic}")
         self.skip(message)
@@ -148,6 +167,10 @@ class RowBuffer:
     def sorted_transitions(self) -> list[Transition]:
         """Transitions by alert id and sequence number."""
         return [transition for _, transition in sorted(self.transitions.items())]
+
+    def sorted_deliveries(self) -> list[Delivery]:
+        """Deliveries by receiver, alert id and sequence number."""
+        return [delivery for _, delivery in sorted(self.deliveries.items())]
 
     def latest_transitions(self) -> list[Transition]:
         """The transition with the highest sequence number of each alert, by alert id."""

@@ -163,7 +163,7 @@ class Writer:
 
 
 def run_writer(settings: Settings, city: City, stop: threading.Event | None = None) -> None:
-    """Copy `live` and `alerts` into the database until `stop` is set.
+    """Copy `live`, `alerts` and `deliveries` into the database until `stop` is set.
 
     The database must have its tables (`streams.storage.migrate`). Any number of writers may run at once.
 

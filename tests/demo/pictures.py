@@ -58,5 +58,6 @@ def status(**changes: Any) -> Status:
     values: dict[str, Any] = {
         "city": "Klein", "timezone": ZoneInfo("Europe/Amsterdam"), "now": NOW, "speed": 20.0, "running_s": 3.0,
         "sent": 1234, "sent_per_s": 80.0, "refused": 0, "notes": (),
+        "page": "http://127.0.0.1:8481/", "delivered": 2, "newest_delivered": ("Plein: nu oranje", "Plein: nu rood"),
     }
     return Status(**{**values, **changes})

@@ -6,7 +6,7 @@ import io
 
 from rich.console import Console
 
-from streams.demo.changes import changed_lines
+from streams.demo.changes import changed_lines, delivered_lines
 from streams.demo.picture import Picture
 from streams.demo.terminal import PlainView, view_on
 from tests.demo.pictures import NOW, alert, missing_zone, picture, status, zone
@@ -54,3 +54,14 @@ def test_what_is_no_terminal_gets_plain_lines_without_control_codes() -> None:
     assert text.count("NDW cannot be reached") == 1
     assert text.count("Plein: geel") == 1
     assert "forget everything" in text
+
+
+def test_each_delivery_is_told_once() -> None:
+    two = status(delivered=2, newest_delivered=("Plein: nu oranje", "Plein: nu rood"))
+    assert delivered_lines(0, two) == [
+        "16:00:30 delivered to the webhook: Plein: nu oranje", "16:00:30 delivered to the webhook: Plein: nu rood"
+    ]
+    assert delivered_lines(1, two) == ["16:00:30 delivered to the webhook: Plein: nu rood"]
+    assert delivered_lines(2, two) == []
+    # More than are kept: those that are.
+    assert len(delivered_lines(0, status(delivered=500, newest_delivered=("a", "b")))) == 2

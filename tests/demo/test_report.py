@@ -13,7 +13,8 @@ from psycopg import sql
 from streams import storage
 from streams.demo.database import embedded_database
 from streams.demo.picture import read_picture
-from streams.demo.report import DemoReport, encode_report, read_database
+from streams.demo.report import DemoReport, PageReport, encode_report, read_database, read_page
+from tests.services.process import free_port
 
 BEGIN = dt.datetime(2026, 6, 1, 14, 0, tzinfo=dt.UTC)
 MINUTE = dt.timedelta(minutes=1)
@@ -112,8 +113,18 @@ def test_the_report_counts_rows_statuses_levels_and_alerts(connection: psycopg.C
 def test_the_report_is_json(connection: psycopg.Connection[Any]) -> None:
     report = DemoReport(
         city="Klein", roads="simulated", seed=1, speed=20.0, wall_s=60.0, simulated_s=1200.0, readings_sent=99,
-        refused_by_reason={"late": 2}, database=read_database(connection, BEGIN, 20.0), notes=[], failed=None,
+        refused_by_reason={"late": 2}, database=read_database(connection, BEGIN, 20.0),
+        page=PageReport(
+            address="http://127.0.0.1:1/", stream="ok", zones_by_word={"groen": 2}, alerts_open=1, roads_seen=3
+        ),
+        deliveries=4, notes=[], failed=None,
     )
     document = json.loads(encode_report(report))
     assert document["readings_sent"] == 99
+    assert document["page"]["zones_by_word"] == {"groen": 2}
+    assert document["deliveries"] == 4
     assert document["database"]["alerts"][0]["closed_at"] == "2026-06-01T14:06:00Z"
+
+
+def test_a_page_that_does_not_answer_is_no_page() -> None:
+    assert read_page(f"http://127.0.0.1:{free_port()}/") is None

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.demo.left_behind import is_running, running_with, temporary_root, wait_until
@@ -44,10 +46,14 @@ def said(output: Path, process: "subprocess.Popen[bytes]", text: str) -> None:
 def test_it_shows_windows_and_ends_clean_on_sigterm(tmp_path: Path) -> None:
     output, report_path = tmp_path / "output", tmp_path / "report.json"
     with temporary_root() as root:
-        with demo(root, output, "--speed", "40", "--report", str(report_path)) as process:
+        with demo(root, output, "--speed", "100", "--report", str(report_path)) as process:
             said(output, process, "Plein: groen")
             services = running_with(str(root))
-            assert len(services) >= 4
+            assert len(services) >= 6
+            page = re.findall(r"^page: (http://127\.0\.0\.1:\d+/)$", output.read_text(), re.MULTILINE)
+            assert len(page) == 1
+            said(output, process, "delivered to the webhook: ")
+            assert "Drukte" in httpx.get(page[0], trust_env=False).text
             process.send_signal(signal.SIGTERM)
             assert process.wait(LIMIT_S) == 0, output.read_text()
         assert not any(is_running(service) for service in services)
@@ -57,6 +63,10 @@ def test_it_shows_windows_and_ends_clean_on_sigterm(tmp_path: Path) -> None:
     assert report["failed"] is None
     assert report["readings_sent"] > 100
     assert report["refused_by_reason"] == {}
+    assert report["page"]["stream"] == "ok"
+    assert sum(report["page"]["zones_by_word"].values()) == 14
+    assert report["page"]["zones_by_word"]["groen"] > 0
+    assert report["deliveries"] > 0
     zones = report["database"]["tables"]["zone_minute"]
     assert zones["places"] == 14
     assert zones["windows_by_status"]["ok"] > 0

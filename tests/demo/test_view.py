@@ -124,6 +124,12 @@ def test_it_says_how_far_behind_what_was_sent_and_that_all_is_forgotten() -> Non
     assert line_with(lines, "NDW cannot be reached")
 
 
+def test_it_says_where_the_page_is_and_what_the_webhook_took() -> None:
+    line = line_with(drawn(picture()), "webhook")
+    assert line == "page http://127.0.0.1:8481/ · webhook: 2 delivered, last: Plein: nu rood"
+    assert "webhook: 0 delivered" in line_with(drawn(picture(), status(delivered=0, newest_delivered=())), "webhook")
+
+
 def test_before_the_first_window_it_says_so() -> None:
     assert line_with(drawn(Picture()), "no window yet")
     assert line_with(drawn(Picture()), "no roads")

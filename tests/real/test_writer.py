@@ -143,7 +143,7 @@ def chain(
 ) -> Iterator[Chain]:
     uri = databases.create()
     storage.migrate(uri, timescale=request.param)
-    make_topics(Topic.LIVE, Topic.ALERTS, partitions=PARTITIONS, settings=LARGE)
+    make_topics(Topic.LIVE, Topic.ALERTS, Topic.DELIVERIES, partitions=PARTITIONS, settings=LARGE)
     make_topics(Topic.DEAD_LETTERS)
     made = Chain(kafka_bootstrap, uri)
     try:
@@ -181,7 +181,7 @@ def test_rows_of_every_table_arrive_as_they_were_sent(chain: Chain) -> None:
     chain.rows(LiveTable.GATE, *gates, partition=1)
     chain.start()
     chain.rows(LiveTable.ROAD, *roads, partition=1)
-    chain.transitions(transition(percent_low=None, percent_high=None))
+    chain.transitions(transition(percent_low=None, percent_high=None, people_low=None, people_high=None))
     chain.wait_written()
     assert chain.stored(LiveTable.ZONE) == zones
     assert chain.stored(LiveTable.GATE) == gates
@@ -192,7 +192,7 @@ def test_rows_of_every_table_arrive_as_they_were_sent(chain: Chain) -> None:
         "round(extract(epoch FROM opened_at) * 1e6)::int8, round(extract(epoch FROM at) * 1e6)::int8 "
         "FROM live.transition"
     )
-    assert row == (sent.alert_id, 1, "normal", "firing", "threshold", 340, None, 0.5, False,
+    assert row == (sent.alert_id, 1, "normal", "firing", "threshold", None, None, 0.5, False,
                    sent.opened_at_us, sent.at_us)
     joined = chain.query(
         "SELECT DISTINCT place.key FROM live.zone_minute JOIN engine.place "

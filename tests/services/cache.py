@@ -7,6 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 POM = ROOT / "infra" / "test-services" / "pom.xml"
+GRAFANA_TYPES = ROOT / "tests" / "dashboards" / "package.json"
 DEBIAN_SUITE = "trixie"
 DEBIAN_PACKAGES = ("postgresql-17", "postgresql-17-timescaledb")
 
@@ -26,3 +27,9 @@ def timescale_dir() -> Path:
     """The root of the small Debian that holds PostgreSQL and TimescaleDB."""
     wanted = " ".join((DEBIAN_SUITE, *DEBIAN_PACKAGES))
     return services_dir() / f"timescale-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}"
+
+
+def grafana_types_dir() -> Path:
+    """Grafana's published types and the TypeScript compiler; the name changes with the list of versions."""
+    digest = hashlib.sha256(GRAFANA_TYPES.read_bytes()).hexdigest()[:12]
+    return services_dir() / f"grafana-types-{digest}"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Install the services of the tests once: `python -m tests.services.install`.
 
-Downloads go through Maven, debootstrap and the container engine, as this machine configures them. What is
+Downloads go through Maven, npm, debootstrap and the container engine, as this machine configures them. What is
 there already is left alone. Exit status 1 when something is missing and `CI` is set, else 0 with a sentence
 about what the tests will skip.
 """
@@ -15,7 +15,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.services import containers
-from tests.services.cache import DEBIAN_PACKAGES, DEBIAN_SUITE, POM, kafka_dir, services_dir, timescale_dir
+from tests.services.cache import (
+    DEBIAN_PACKAGES,
+    DEBIAN_SUITE,
+    GRAFANA_TYPES,
+    POM,
+    grafana_types_dir,
+    kafka_dir,
+    services_dir,
+    timescale_dir,
+)
 from tests.services.process import ServiceError
 
 JAVA_AT_LEAST = 17
@@ -134,6 +143,22 @@ def install_timescale() -> None:
     partial.rename(target)
 
 
+def install_grafana_types() -> None:
+    """Copy Grafana's published types and the TypeScript compiler into the cache; raises `ServiceError`."""
+    target = grafana_types_dir()
+    _need({"node": "nodejs", "npm": "npm"})
+    if target.is_dir():
+        return
+    say(f"Grafana's types: copying the packages to {target}")
+    partial = target.with_suffix(".partial")
+    remove_tree(partial)
+    partial.mkdir()
+    shutil.copyfile(GRAFANA_TYPES, partial / "package.json")
+    _run(["npm", "install", "--prefix", partial, "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"],
+         services_dir() / "grafana-types-install.log")
+    partial.rename(target)
+
+
 def install_containers() -> None:
     """Fetch the images; raises `ServiceError`."""
     for image in (containers.KAFKA_IMAGE, containers.TIMESCALE_IMAGE):
@@ -148,6 +173,7 @@ def main() -> int:
     steps: dict[str, Callable[[], None]] = {"Kafka": install_kafka, "TimescaleDB": install_timescale}
     if containers.engine_answers():
         steps = {"containers": install_containers}
+    steps["Grafana's types"] = install_grafana_types
     missing = 0
     for name, install in steps.items():
         try:

@@ -13,7 +13,8 @@ from schemas.city import City, Sensor
 from schemas.feeds import native
 from schemas.ids import IdKind
 from schemas.registry import Registry
-from streams.simulate.crowd_sensors import OUTAGE_S, SECOND_US, NativeReading, WatchedCrowd, encode_native
+from streams.simulate.crowd_sensors import OUTAGE_S, NativeReading, WatchedCrowd, encode_native
+from streams.simulate.schedule import SECOND_US
 from tests.cities import small_city
 
 START_US = 1_780_000_000 * SECOND_US

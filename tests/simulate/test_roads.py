@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.feeds.datex2 import RoadChannels, decode_measured, read_site_table
+from schemas.ids import IdKind
 from schemas.ndw_roads import road_table
 from schemas.reading import Batch, Metric, NoValue
 from schemas.roads import ANY_VEHICLE, RoadTable
@@ -125,3 +126,38 @@ def test_in_a_jam_one_site_crawls_and_is_free_again_afterwards() -> None:
     before, within, after = slowest.values()
     assert within < 0.5 * before
     assert within < 0.5 * after
+
+
+def test_truth_is_what_error_free_lanes_report() -> None:
+    numbers = {number: key for key, number in small_city(roads()).ids.numbers[IdKind.SENSOR].items()}
+    compared = 0
+    for minute_us in range(MIDNIGHT_US + 15 * HOUR_US, MIDNIGHT_US + 16 * HOUR_US, MINUTE_US):
+        traffic = RoadTraffic(1, MIDNIGHT_US)
+        batch = decoded(traffic, minute_us)
+        whole = {
+            str(row["sensor"]): str(row["zone"]) for row in roads().table.to_pylist()
+            if row["vehicle_class"] == ANY_VEHICLE
+        }
+        vehicles: dict[str, float] = {}
+        for number, metric, value in zip(batch.sensor, batch.metric, batch.value, strict=True):
+            zone = whole.get(numbers[int(number)])
+            if zone is not None and metric == Metric.VEHICLES:
+                vehicles[zone] = vehicles.get(zone, 0.0) + float(value) / 60
+        for site in traffic.truth(minute_us):
+            if not np.isnan(vehicles[site.site]):
+                assert vehicles[site.site] == pytest.approx(site.vehicles)
+                compared += 1
+            assert site.speed_km_h is None or site.speed_km_h > 0
+    assert compared > 500
+
+
+def test_the_jam_stands_when_it_is_wanted() -> None:
+    begin_us = MIDNIGHT_US + 12 * HOUR_US
+    jammed, free = RoadTraffic(1, begin_us, (3, 20)), RoadTraffic(1, begin_us, (0, 0))
+
+    def slowest(traffic: RoadTraffic, minute: int) -> float:
+        return min(site.speed_km_h or np.inf for site in traffic.truth(begin_us + minute * MINUTE_US))
+
+    assert slowest(jammed, 10) < 0.5 * slowest(free, 10)
+    assert slowest(jammed, 2) == slowest(free, 2)
+    assert slowest(jammed, 20) == slowest(free, 20)

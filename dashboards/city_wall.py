@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""*City wall*: which zone is worst and since when, what is open, and where we are blind."""
+
+# ruff: noqa: S608  The queries are put together from constants of this package; nothing comes from outside.
+from dashboards import wording
+from dashboards.grafana import Json, Place, Visual, dashboard, visual
+from dashboards.look import (
+    BLUE,
+    FRESHNESS_MAPPINGS,
+    GREY,
+    LEVEL_MAPPINGS,
+    LEVEL_STEPS,
+    NO_DATA,
+    ORANGE,
+    PDOK_GREY,
+    RED,
+    by_name,
+    coloured_cell,
+    steps,
+)
+from dashboards.visuals import state_timeline, table, tiles
+from dashboards.wording import ATTENTION_FIRST, BUSIEST_FIRST, LEVEL, MOMENT, PEOPLE, PERCENT, SINCE
+
+UID = "drukte-city-wall"
+ZONE_LINK = {
+    "title": "Open de zone", "url": "/d/drukte-zone?var-zone=${__data.fields.sleutel}&${__url_time_range}",
+    "targetBlank": False,
+}
+_ZONES = f"live.zone_state_at({MOMENT})"
+COURSE_ZONES = 20
+"""As many as one page of the timeline shows."""
+COURSE_POINTS = 240
+_HIDDEN_KEY = by_name("sleutel", custom__hideFrom={"viz": True, "legend": True, "tooltip": True})
+
+WORST = f"""
+SELECT name AS "Drukste zone", {LEVEL} AS "Niveau", {SINCE} AS "Sinds", {PERCENT} AS "Van het toegestane",
+    {PEOPLE} AS "Personen"
+FROM {_ZONES} ORDER BY {BUSIEST_FIRST} LIMIT 1"""
+
+COUNTS = f"""
+SELECT count(*) FILTER (WHERE level >= 2) AS "Zones vanaf niveau 2",
+    count(*) FILTER (WHERE level IS NULL) AS "Zones {NO_DATA}",
+    (SELECT count(*) FROM live.open_alert_at({MOMENT})) AS "Open meldingen"
+FROM {_ZONES}"""
+
+FRESHNESS = f"""
+SELECT CASE WHEN newest IS NULL THEN '{NO_DATA}'
+    WHEN newest < {MOMENT} - interval '3 minutes' THEN 'verouderd: ' || {wording.age("newest")}
+    ELSE {wording.age("newest")} END AS "Nieuwste gegevens"
+FROM (SELECT max(window_end) AS newest FROM {_ZONES}) AS zones"""
+
+ZONES = f"""
+SELECT name AS "Zone", {LEVEL} AS "Niveau", {SINCE} AS "Sinds", {PERCENT} AS "Van het toegestane",
+    {PEOPLE} AS "Personen", {wording.TREND} AS "Verloop", {wording.COVERAGE} AS "Dekking",
+    {wording.age("window_end")} AS "Leeftijd", site_name AS "Terrein", key AS sleutel
+FROM {_ZONES} ORDER BY {ATTENTION_FIRST}"""
+
+MAP = f"""
+SELECT name AS "Zone", lat, lon, coalesce(level, -1) AS niveau, {LEVEL} AS "Niveau",
+    CASE WHEN level = 0 THEN {LEVEL} ELSE name || ': ' || {LEVEL} END AS opschrift,
+    {SINCE} AS "Sinds", {PERCENT} AS "Van het toegestane", {PEOPLE} AS "Personen", key AS sleutel
+FROM {_ZONES} WHERE lat IS NOT NULL AND lon IS NOT NULL ORDER BY attention, name"""
+
+ALERTS = f"""
+SELECT place_name AS "Plaats", rule AS "Regel",
+    CASE WHEN stale THEN '{NO_DATA}' ELSE {LEVEL} END AS "Niveau", {wording.clock("opened_at")} AS "Sinds",
+    CASE state WHEN 'recovering' THEN 'zakt' ELSE 'actief' END AS "Stand",
+    CASE WHEN stale THEN 'verouderd, toen: ' || {LEVEL} ELSE 'actueel' END AS "Gegevens",
+    {PERCENT} AS "Van het toegestane", {PEOPLE} AS "Personen", {wording.clock("at")} AS "Laatste wijziging",
+    place AS sleutel
+FROM live.open_alert_at({MOMENT}) ORDER BY level DESC, opened_at, place, rule"""
+
+ROAD_COUNTS = f"""
+SELECT count(*) FILTER (WHERE is_known) AS "Meetpunten met gegevens",
+    count(*) FILTER (WHERE NOT is_known) AS "Meetpunten {NO_DATA}",
+    round(sum(vehicles_per_minute))::integer AS "Voertuigen per minuut, alle"
+FROM live.road_state_at({MOMENT})"""
+
+ROADS = f"""
+SELECT name AS "Weg",
+    CASE WHEN NOT is_known THEN '{NO_DATA}' WHEN vehicles_per_minute = 0 THEN 'geen voertuigen'
+         ELSE coalesce(round(speed_km_h)::integer || ' km/u', '–') END AS "Snelheid",
+    coalesce(round(vehicles_per_minute)::integer::text, '–') AS "Voertuigen per minuut",
+    {wording.COVERAGE} AS "Dekking", {wording.age("window_end")} AS "Leeftijd"
+FROM live.road_state_at({MOMENT})
+ORDER BY is_known DESC, speed_km_h NULLS LAST, name LIMIT 25"""
+
+COURSE = f"""
+SELECT at AS time, name AS zone, level_text AS niveau
+FROM live.zone_steps(
+    ARRAY(SELECT key FROM {_ZONES} ORDER BY {ATTENTION_FIRST} LIMIT {COURSE_ZONES}),
+    $__timeFrom(), $__timeTo(), {wording.STEP}
+) ORDER BY at, name"""
+
+
+def city_wall() -> Json:
+    """The dashboard as JSON values."""
+    return dashboard(
+        UID, "Stadswand",
+        "Welke zone is het drukst en sinds wanneer? Personen zijn altijd een klasse, nooit een telling. "
+        "Grijs betekent: geen gegevens, dus niet: rustig.",
+        [*_first_line(), *_zones(), *_alerts_and_roads(), _course()],
+    )
+
+
+def _first_line() -> list[Visual]:
+    return [
+        tiles(1, "Drukste zone nu", Place(0, 0, 15, 4), WORST,
+              overrides=[by_name("Niveau", mappings=LEVEL_MAPPINGS)],
+              description="Van de zones waarvan nu iets bekend is. Sinds: op dit niveau of hoger."),
+        tiles(2, "Aantallen", Place(15, 0, 6, 4), COUNTS, overrides=[
+            by_name("Zones vanaf niveau 2", thresholds=steps((None, BLUE), (1, RED))),
+            by_name(f"Zones {NO_DATA}", thresholds=steps((None, BLUE), (1, GREY))),
+            by_name("Open meldingen", thresholds=steps((None, BLUE), (1, ORANGE))),
+        ]),
+        tiles(3, "Leeftijd", Place(21, 0, 3, 4), FRESHNESS, mappings=FRESHNESS_MAPPINGS,
+              description="Hoe lang geleden het nieuwste tijdvak van een zone eindigde."),
+    ]
+
+
+def _zones() -> list[Visual]:
+    return [
+        table(4, "Zones, meeste aandacht eerst", Place(0, 4, 15, 16), ZONES, empty="Geen zones bekend",
+              overrides=[coloured_cell("Niveau", LEVEL_MAPPINGS), by_name("Zone", links=[ZONE_LINK]),
+                         by_name("Zone", custom__minWidth=190), _HIDDEN_KEY],
+              description="Zones zonder gegevens staan boven de rustige. Een klasse is die van het drukste "
+                          "moment van het tijdvak."),
+        _map(),
+    ]
+
+
+def _map() -> Visual:
+    style = {
+        "color": {"field": "niveau", "fixed": GREY}, "opacity": 0.9, "size": {"fixed": 11, "min": 2, "max": 15},
+        "symbol": {"mode": "fixed", "fixed": "img/icons/marker/circle.svg"},
+        "text": {"mode": "field", "field": "opschrift", "fixed": ""},
+        "textConfig": {"fontSize": 13, "offsetX": 0, "offsetY": -18, "textAlign": "center",
+                       "textBaseline": "middle"},
+    }
+    layer = {
+        "type": "markers", "name": "Zones", "tooltip": True, "opacity": 1,
+        "location": {"mode": "coords", "latitude": "lat", "longitude": "lon"},
+        "config": {"showLegend": False, "style": style},
+    }
+    return visual(
+        5, "geomap", "Kaart", Place(15, 4, 9, 16), MAP,
+        description="Een punt in elke zone met haar niveau, en haar naam boven niveau 0. Grijs: geen gegevens.",
+        options={
+            "view": {"id": "fit", "lat": 52.08, "lon": 4.31, "zoom": 12, "allLayers": True, "padding": 10},
+            "basemap": {"name": "Achtergrond", **PDOK_GREY}, "layers": [layer],
+            "controls": {"showZoom": True, "mouseWheelZoom": True, "showAttribution": True, "showScale": False,
+                         "showMeasure": False, "showDebug": False},
+            "tooltip": {"mode": "details"},
+        },
+        defaults={"color": {"mode": "thresholds"}, "thresholds": LEVEL_STEPS, "links": [ZONE_LINK]},
+    )
+
+
+def _alerts_and_roads() -> list[Visual]:
+    return [
+        table(6, "Open meldingen", Place(0, 20, 15, 9), ALERTS, empty="Geen open meldingen",
+              overrides=[coloured_cell("Niveau", LEVEL_MAPPINGS), coloured_cell("Gegevens", FRESHNESS_MAPPINGS),
+                         by_name("Plaats", links=[ZONE_LINK]), _HIDDEN_KEY]),
+        tiles(7, "Wegen", Place(15, 20, 9, 3), ROAD_COUNTS, overrides=[
+            by_name(f"Meetpunten {NO_DATA}", thresholds=steps((None, BLUE), (1, GREY))),
+        ]),
+        table(8, "Wegen, langzaamste eerst", Place(15, 23, 9, 6), ROADS, empty="Geen wegen in deze stad",
+              overrides=[coloured_cell("Snelheid", FRESHNESS_MAPPINGS)]),
+    ]
+
+
+def _course() -> Visual:
+    return state_timeline(
+        9, f"Verloop van het niveau, {COURSE_ZONES} zones die de meeste aandacht vragen", Place(0, 29, 24, 13), COURSE,
+        LEVEL_MAPPINGS, split_by="zone", points=COURSE_POINTS,
+        description="Het hoogste niveau per stap. Groen alleen waar de hele stap is gezien.",
+    )

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pieces of SQL that turn columns of the state functions into Dutch words."""
+
+from dashboards.look import NO_DATA, TIMEZONE
+
+MOMENT = "$__timeTo()::timestamptz"
+"""The moment a dashboard looks at: the end of its time range, so that the past can be looked at too."""
+BUSIEST_FIRST = "level DESC NULLS LAST, percent_high DESC NULLS LAST, density_high_per_m2 DESC NULLS LAST, name"
+"""An order of zones. A zone without data is no calm one, see `ATTENTION_FIRST`."""
+ATTENTION_FIRST = "attention DESC, percent_high DESC NULLS LAST, density_high_per_m2 DESC NULLS LAST, name"
+"""As the table orders: zones without data above the calm ones."""
+
+LEVEL = "live.level_text(level, level_names)"
+PEOPLE = "coalesce(live.people_text(people_low, people_high), '–')"
+PERCENT = "coalesce(live.range_text(percent_low, percent_high, 0) || ' %', '–')"
+DENSITY = "coalesce(live.range_text(density_low_per_m2, density_high_per_m2, 2), '–')"
+COVERAGE = "floor(coverage * 100 + 0.0001)::integer || ' %'"
+"""Only a full one reads 100 %."""
+TREND = "CASE trend WHEN 1 THEN '↑ drukker' WHEN 0 THEN '→ gelijk' WHEN -1 THEN '↓ rustiger' ELSE '–' END"
+STEP = "$__interval_ms * interval '1 millisecond'"
+
+
+def clock(column: str) -> str:
+    """The time of day of a column, with the date where it is not today."""
+    return f"live.clock_text({column}, {MOMENT}, '{TIMEZONE}')"
+
+
+SINCE = f"""CASE WHEN level IS NULL AND since IS NULL THEN 'meer dan 24 uur'
+         WHEN level = 0 THEN '–'
+         WHEN since_before THEN 'vóór ' || {clock('since')}
+         ELSE {clock('since')} END"""
+"""Since when the level, or the lack of data, holds."""
+
+
+def age(column: str) -> str:
+    """How long before the moment a column's time lies."""
+    seconds = f"extract(epoch FROM {MOMENT} - {column})::integer"
+    return f"""CASE WHEN {column} IS NULL THEN '{NO_DATA}'
+         WHEN {seconds} < 120 THEN greatest(0, {seconds}) || ' s'
+         ELSE {seconds} / 60 || ' min' END"""

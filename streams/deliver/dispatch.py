@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messages of `alerts` to the receivers that lack them. No I/O of its own."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import msgspec
+import structlog
+
+from schemas.alert import decode_transition
+from schemas.delivery import DELIVERY_TYPE, Delivery, decode_delivery
+from schemas.log import Topic, event_type
+from streams.deliver.channels import Channel
+from streams.deliver.log import Read
+from streams.deliver.present import Alerts, Told
+
+TRANSITION_TYPE = "alert.transition.v1"
+
+log = structlog.get_logger(__name__)
+
+
+def deliveries(reads: Iterable[Read]) -> list[Delivery]:
+    """The records among messages of `deliveries`; what is none is logged and passed over."""
+    found = []
+    for read in reads:
+        try:
+            if event_type(read.headers) == DELIVERY_TYPE:
+                found.append(decode_delivery(read.value))
+                continue
+        except msgspec.DecodeError:
+            pass
+        _say_unreadable(Topic.DELIVERIES, read)
+    return found
+
+
+def _say_unreadable(topic: Topic, read: Read) -> None:
+    log.error("cannot be read", topic=str(topic), partition=read.partition, offset=read.offset,
+              size_bytes=len(read.value), what="passed over; is a newer worker or deliver writing?")
+
+
+class Dispatch:
+    """Gives each new transition to every receiver that has not been told of it.
+
+    Parameters
+    ----------
+    alerts : Alerts
+        Kept up to date here.
+    channels : sequence of Channel
+    recorded : iterable of Delivery
+        What was settled before this process began.
+    """
+
+    def __init__(self, alerts: Alerts, channels: Sequence[Channel], recorded: Iterable[Delivery]) -> None:
+        self._alerts = alerts
+        self._channels = channels
+        self._recorded: set[tuple[str, str, int]] = set()
+        self._newest: Counter[tuple[str, str]] = Counter()
+        for one in recorded:
+            self._recorded.add((one.receiver, one.alert_id, one.seq))
+            told = (one.receiver, one.alert_id)
+            self._newest[told] = max(self._newest[told], one.seq)
+
+    def take(self, read: Read) -> None:
+        """Take one message of `alerts`; repeats and other kinds of message change nothing."""
+        if event_type(read.headers) != TRANSITION_TYPE:
+            return
+        try:
+            told = Told(decode_transition(read.value), read.appended_us)
+        except msgspec.DecodeError:
+            _say_unreadable(Topic.ALERTS, read)  # its dead letter is the writer's
+            return
+        if not self._alerts.take(told):
+            return
+        one = told.transition
+        outdated = self._alerts[one.alert_id].newest.transition.seq > one.seq
+        for channel in self._channels:
+            if (channel.name, one.alert_id, one.seq) not in self._recorded:
+                later_told = self._newest[channel.name, one.alert_id] > one.seq
+                channel.add(told, outdated=outdated or later_told)
+
+    def forget_records(self) -> None:
+        """Forget what was settled before: every transition of that time has been taken."""
+        self._recorded.clear()
+        self._newest.clear()

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Deliver as a process: what was told before is read back, then every receiver has a task of its own."""
+
+import asyncio
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import TypeVar
+
+import structlog
+
+from schemas.city import City
+from schemas.delivery import Delivery
+from schemas.errors import FatalError, TransientError
+from schemas.log import Topic
+from streams.clock import wall_us
+from streams.deliver.channels import ALERTMANAGER, AlertmanagerChannel, Channel, WebhookChannel
+from streams.deliver.dispatch import Dispatch, deliveries
+from streams.deliver.log import TopicReader
+from streams.deliver.patience import Patience
+from streams.deliver.post import Caller
+from streams.deliver.present import Alerts
+from streams.deliver.record import Recorder
+from streams.deliver.wording import Wording
+from streams.settings import DeliverSettings, KafkaSettings, Settings
+from streams.topics import ensure_topics
+
+POLL_S = 0.2
+STOP_S = 5.0
+"""How long a stopping process waits for calls under way, and again for the broker."""
+FORGET_AFTER_S = 8 * 86_400
+"""A closed alert is forgotten after a day more than its topic keeps it."""
+FORGET_EVERY_S = 3600.0
+_BROKER = Patience(first_delay_s=0.2, longest_delay_s=10.0, limit_s=0.0)
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+
+class _StoppedError(Exception):
+    """Asked to stop while it waited for the broker."""
+
+
+def run_deliver(settings: Settings, city: City, stop: threading.Event | None = None) -> None:
+    """Tell alerts until `stop` is set. One process for a deployment: a second would tell everything twice.
+
+    Parameters
+    ----------
+    settings : Settings
+    city : City
+        Names of places and levels.
+    stop : threading.Event, optional
+        Without one SIGTERM and SIGINT stop it; it must then run in the main thread.
+
+    Raises
+    ------
+    FatalError
+        The settings name no receiver or one twice, the topics are not as planned, or the broker refuses.
+    """
+    check_receivers(settings.deliver)
+    if stop is None:
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, partial(_set, stop))
+    asyncio.run(_Deliver(settings, city, stop).run())
+
+
+def _set(stop: threading.Event, *_: object) -> None:
+    stop.set()
+
+
+def check_receivers(deliver: DeliverSettings) -> None:
+    """Raise `FatalError` where the settings name no receiver, or two of one name."""
+    names = [webhook.name for webhook in deliver.webhooks]
+    if not names and deliver.alertmanager is None:
+        raise FatalError(
+            "drukte.toml: [deliver] names no receiver; add [deliver.alertmanager] or [[deliver.webhooks]]"
+        )
+    if len({*names, ALERTMANAGER}) <= len(names):
+        raise FatalError(
+            f"drukte.toml: deliver.webhooks: each needs a name of its own, and {ALERTMANAGER!r} is taken"
+        )
+
+
+class _Deliver:
+    def __init__(self, settings: Settings, city: City, stop: threading.Event) -> None:
+        self._settings = settings
+        self._stop = stop
+        self._alerts = Alerts()
+        self._wording = Wording(city, settings.deliver.alert_url)
+        self._recorder = Recorder(settings.kafka)
+        self._forget_at_s = time.monotonic() + FORGET_EVERY_S
+
+    async def run(self) -> None:
+        reader = TopicReader(self._settings.kafka, Topic.ALERTS)
+        try:
+            async with AsyncExitStack() as stack:
+                await self._serve(reader, await self._channels(stack))
+        except _StoppedError:
+            log.info("stopped while waiting for the broker")
+        finally:
+            left = await asyncio.to_thread(self._recorder.close, STOP_S)
+            await asyncio.to_thread(reader.close)
+            if left:
+                log.error("records not written", records=left,
+                          what="after the next start receivers are told these again under the same key")
+            log.info("deliver stopped")
+
+    async def _channels(self, stack: AsyncExitStack) -> list[Channel]:
+        deliver, record = self._settings.deliver, self._recorder.record
+        found: list[Channel] = []
+        if deliver.alertmanager is not None:
+            caller = await stack.enter_async_context(_caller(deliver, _alerts_url(deliver.alertmanager.url)))
+            found.append(AlertmanagerChannel(deliver, caller, self._alerts, self._wording, record))
+        for webhook in deliver.webhooks:
+            caller = await stack.enter_async_context(_caller(deliver, webhook.url))
+            found.append(WebhookChannel(webhook, deliver, caller, self._alerts, self._wording, record))
+        return found
+
+    async def _serve(self, reader: TopicReader, channels: Sequence[Channel]) -> None:
+        kafka, stopped = self._settings.kafka, self._stop.is_set
+        await self._retried(lambda: ensure_topics(kafka, STOP_S))
+        recorded = await self._retried(lambda: _read_deliveries(kafka, stopped))
+        history = await self._retried(lambda: list(reader.read_to_end(stopped)))
+        if stopped():
+            raise _StoppedError  # what was read may not be all
+        dispatch = Dispatch(self._alerts, channels, recorded)
+        for read in history:
+            dispatch.take(read)
+        dispatch.forget_records()
+        log.info("delivering", receivers=[channel.name for channel in channels], alerts_known=len(self._alerts))
+        await self._run_tasks(reader, dispatch, channels)
+
+    async def _run_tasks(self, reader: TopicReader, dispatch: Dispatch, channels: Sequence[Channel]) -> None:
+        following = asyncio.create_task(self._follow(reader, dispatch), name="alerts")
+        serving = [asyncio.create_task(channel.run(), name=channel.name) for channel in channels]
+        try:
+            await asyncio.wait({following, *serving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._stop.set()
+            for channel in channels:
+                channel.stop()
+            _, late = await asyncio.wait({following, *serving}, timeout=STOP_S)
+            for task in late:
+                log.warning("call given up", receiver=task.get_name(),
+                            what="it may have arrived; after the next start it is told again under the same key")
+                task.cancel()
+            ended = await asyncio.gather(following, *serving, return_exceptions=True)
+        for error in ended:
+            if isinstance(error, Exception):
+                raise error
+
+    async def _follow(self, reader: TopicReader, dispatch: Dispatch) -> None:
+        while not self._stop.is_set():
+            for read in await asyncio.to_thread(reader.poll, POLL_S):
+                dispatch.take(read)
+            self._recorder.poll()
+            if time.monotonic() > self._forget_at_s:
+                self._forget_at_s = time.monotonic() + FORGET_EVERY_S
+                self._alerts.forget_closed(wall_us() - FORGET_AFTER_S * 1_000_000)
+
+    async def _retried(self, action: Callable[[], T]) -> T:
+        tries = 0
+        while not self._stop.is_set():
+            try:
+                return await asyncio.to_thread(action)
+            except TransientError as error:
+                tries += 1
+                delay_s = _BROKER.delay_s(tries, random.random())  # noqa: S311  no secret
+                log.warning("waiting for the broker", error=str(error), tries=tries)
+                await asyncio.to_thread(self._stop.wait, delay_s)
+        raise _StoppedError
+
+
+def _caller(deliver: DeliverSettings, url: str) -> Caller:
+    return Caller(url, deliver.connect_s, deliver.read_s)
+
+
+def _alerts_url(url: str) -> str:
+    return url.rstrip("/") + "/api/v2/alerts"
+
+
+def _read_deliveries(kafka: KafkaSettings, stopped: Callable[[], bool]) -> list[Delivery]:
+    reader = TopicReader(kafka, Topic.DELIVERIES)
+    try:
+        return deliveries(reader.read_to_end(stopped))
+    finally:
+        reader.close()

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What outsiders read: annotations, bands as text, the summary in Dutch. Pure.
+
+Everything about people comes from the band of the transition; nothing here knows a value.
+"""
+
+from schemas.alert import State, Transition
+from schemas.alertmanager import PostedAlert, labels, rfc3339
+from schemas.city import City
+from schemas.delivery import AlertEvent
+from schemas.roads import RoadTable
+from streams.deliver.present import Alert, Told
+
+UNKNOWN = "onbekend"
+_STATES = {
+    State.FIRING: "nu {level}",
+    State.RECOVERING: "neemt af, nu {level}",
+    State.RESOLVED: "voorbij, nu {level}",
+}
+
+
+def band_text(low: float | None, high: float | None, digits: int = 0) -> str:
+    """A band: `<10`, `340-344`, or `onbekend` where there is none."""
+    if low is None or high is None:
+        return UNKNOWN
+    first, last = f"{low:.{digits}f}", f"{high:.{digits}f}"
+    return first if first == last else f"{first}-{last}"
+
+
+def people_text(low: int | None, high: int | None) -> str:
+    """A band of people; the lowest one reads `<10`."""
+    if low == 0 and high is not None:
+        return f"<{high + 1}"
+    return band_text(low, high)
+
+
+class Wording:
+    """Words for the alerts of one city.
+
+    Parameters
+    ----------
+    city : City
+        Names of places and levels. A profile or place of another version that it lacks is named by its key.
+    alert_url : str, optional
+        Page of an alert; `{alert_id}` in it is replaced.
+    """
+
+    def __init__(self, city: City, alert_url: str | None = None) -> None:
+        self._file = city.file
+        self._road_names = _road_names(city.roads)
+        self._alert_url = alert_url
+
+    def place_name(self, place: str) -> str:
+        """The name of a zone or a road's measuring site."""
+        zone = self._file.zones.get(place)
+        return zone.name if zone is not None else self._road_names.get(place, place)
+
+    def level(self, one: Transition) -> str:
+        """The profile's word for the level that the alert has now."""
+        profile = self._file.profiles.get(one.profile)
+        if profile is None or not 0 <= one.level_to < len(profile.levels):
+            return f"niveau {one.level_to}"
+        return profile.levels[one.level_to]
+
+    def summary(self, one: Transition) -> str:
+        """One Dutch line: which place, how it stands."""
+        text = _STATES.get(one.state_to, "{level}").format(level=self.level(one))
+        stale = ", geen gegevens" if one.stale else ""
+        return f"{self.place_name(one.place)}: {text}{stale}"
+
+    def description(self, one: Transition) -> str:
+        """What stands behind it, in Dutch."""
+        parts = [f"Regel {one.rule}", f"mensen {people_text(one.people_low, one.people_high)}"]
+        if one.percent_low is not None:
+            parts.append(f"{band_text(one.percent_low, one.percent_high)} % van de toegestane bezetting")
+        parts.append(f"dekking {int(one.coverage * 100)} %")
+        if one.stale:
+            parts.append("er komen geen gegevens: het niveau is dat van voor de storing")
+        return "; ".join(parts) + "."
+
+    def annotations(self, one: Transition) -> dict[str, str]:
+        """All that changes while an alert is open; times are log times."""
+        texts = {
+            "summary": self.summary(one),
+            "description": self.description(one),
+            "level": self.level(one),
+            "state": str(one.state_to),
+            "people": people_text(one.people_low, one.people_high),
+            "percent": band_text(one.percent_low, one.percent_high),
+            "coverage": f"{one.coverage:.2f}",
+            "profile": f"{one.profile} v{one.city_version}",
+            "stale": "true" if one.stale else "false",
+            "alert_id": one.alert_id,
+            "window_start": rfc3339(one.window_start_us),
+            "window_end": rfc3339(one.window_end_us),
+            "opened_at": rfc3339(one.opened_at_us),
+        }
+        return texts | self._density(one)
+
+    def _density(self, one: Transition) -> dict[str, str]:
+        zone = self._file.zones.get(one.place)
+        known = one.people_low is not None and one.people_high is not None
+        # Another version may have another area.
+        if zone is None or not known or one.city_version != self._file.version:
+            return {}
+        low, high = (None if edge is None else edge / zone.area_m2 for edge in (one.people_low, one.people_high))
+        return {"density": f"{band_text(low, high, 2)} p/m2"}
+
+    def posted(self, alert: Alert) -> PostedAlert:
+        """An alert's present state for Alertmanager."""
+        one = alert.newest.transition
+        url = None if self._alert_url is None else self._alert_url.replace("{alert_id}", one.alert_id)
+        return PostedAlert(
+            labels=labels(one), annotations=self.annotations(one), starts_at=rfc3339(alert.starts_us),
+            ends_at=None if alert.ends_us is None else rfc3339(alert.ends_us), generator_url=url,
+        )
+
+    def event(self, told: Told, starts_us: int, *, late: bool) -> AlertEvent:
+        """A transition for a webhook; `starts_us` is the wall time at which its alert opened."""
+        one = told.transition
+        return AlertEvent(
+            alert_id=one.alert_id, seq=one.seq, site=one.site, place=one.place,
+            place_name=self.place_name(one.place), rule=one.rule, severity=one.severity, exercise=False,
+            measure=one.measure, unit=one.unit, state_from=one.state_from, state_to=one.state_to,
+            level_from=one.level_from, level_to=one.level_to, level=self.level(one), stale=one.stale,
+            late=late, people=people_text(one.people_low, one.people_high), people_low=one.people_low,
+            people_high=one.people_high, percent_low=one.percent_low, percent_high=one.percent_high,
+            coverage=one.coverage, profile=one.profile, city_version=one.city_version, cause=one.cause,
+            window_start=rfc3339(one.window_start_us), window_end=rfc3339(one.window_end_us),
+            opened_at=rfc3339(one.opened_at_us), at=rfc3339(one.at_us), starts_at=rfc3339(starts_us),
+            ends_at=None if told.open else rfc3339(max(told.appended_us, starts_us)),
+            summary=self.summary(one),
+        )
+
+
+def _road_names(roads: RoadTable) -> dict[str, str]:
+    columns = roads.table.select(["zone", "name"]).to_pydict()
+    return dict(zip(columns["zone"], columns["name"], strict=True))

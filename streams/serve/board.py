@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stands now: the newest row of each place and the present state of each alert. Pure.
+
+Messages repeat after a worker's restart, and old ones come again: a row is known by (place, window), a
+transition by (alert, sequence), and what is older than what stands changes nothing.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from schemas.alert import State, Transition
+from schemas.live import SCHEMAS, LiveTable
+from schemas.roads import ANY_VEHICLE
+from streams.writer.rows import Message, RowBuffer
+
+Row = dict[str, Any]
+"""A live row by column name."""
+CLOSED_KEPT = 10_000
+"""Closed alerts that are remembered, so that their repeats are known; a few hundred bytes each."""
+LIFE_KEPT = 12
+"""Newest changes of an alert that are told."""
+OPEN_STATES = (State.FIRING, State.RECOVERING, State.PENDING)
+_PLACE = {LiveTable.ZONE: "zone", LiveTable.GATE: "gate", LiveTable.ROAD: "zone"}
+
+
+@dataclass(slots=True)
+class Alert:
+    """An alert: its newest transition, the highest level it reached and its newest changes."""
+
+    last: Transition
+    worst: int
+    life: list[Transition]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it still stands."""
+        return self.last.state_to in OPEN_STATES
+
+
+@dataclass(slots=True)
+class Changed:
+    """What a message changed: numbers of places by table, ids of alerts."""
+
+    places: dict[LiveTable, set[int]] = field(default_factory=lambda: {table: set() for table in LiveTable})
+    alerts: set[str] = field(default_factory=set)
+
+    def __bool__(self) -> bool:
+        return bool(self.alerts) or any(self.places.values())
+
+
+@dataclass(slots=True)
+class Board:
+    """The present, built from messages in any order and however often repeated.
+
+    Parameters
+    ----------
+    rows : dict of LiveTable to dict of int to Row
+        The newest row of each place, by the place's number.
+    alerts : dict of str to Alert
+        By alert id.
+    """
+
+    rows: dict[LiveTable, dict[int, Row]] = field(default_factory=lambda: {table: {} for table in LiveTable})
+    alerts: dict[str, Alert] = field(default_factory=dict)
+
+    def take(self, message: Message, changed: Changed) -> None:
+        """Take a message in and note in `changed` what is new.
+
+        Raises
+        ------
+        RefusedError
+            It cannot be read; nothing of it was taken.
+        """
+        buffer = RowBuffer()
+        buffer.add(message)
+        for table, rows in buffer.live.items():
+            for values in rows.values():
+                row = dict(zip(SCHEMAS[table].names, values, strict=True))
+                if self._take_row(table, row):
+                    changed.places[table].add(row[_PLACE[table]])
+        for transition in buffer.transitions.values():
+            if self._take_transition(transition):
+                changed.alerts.add(transition.alert_id)
+
+    def _take_row(self, table: LiveTable, row: Row) -> bool:
+        if row.get("vehicle_class", ANY_VEHICLE) != ANY_VEHICLE:
+            return False
+        number = row[_PLACE[table]]
+        before = self.rows[table].get(number)
+        if before is not None and not _is_newer(row, before):
+            return False
+        self.rows[table][number] = row
+        return True
+
+    def _take_transition(self, transition: Transition) -> bool:
+        known = self.alerts.get(transition.alert_id)
+        if known is None:
+            self.alerts[transition.alert_id] = Alert(transition, transition.level_to, [transition])
+            self._forget_oldest()
+            return True
+        if transition.seq <= known.last.seq:
+            return False
+        known.last = transition
+        known.worst = max(known.worst, transition.level_to)
+        known.life = [*known.life, transition][-LIFE_KEPT:]
+        return True
+
+    def _forget_oldest(self) -> None:
+        if len(self.alerts) <= CLOSED_KEPT:
+            return
+        closed = [one for one in self.alerts.values() if not one.is_open]
+        for one in sorted(closed, key=lambda alert: alert.last.at_us)[: CLOSED_KEPT // 10]:
+            del self.alerts[one.last.alert_id]
+
+
+def _is_newer(row: Row, before: Row) -> bool:
+    """A later window, or a later revision of the same one; a row about people is said once."""
+    return (row["window_start"], row.get("revision", 0)) > (before["window_start"], before.get("revision", 0))

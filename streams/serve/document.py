@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The state as JSON: what `/v1/state` and the events of the page hold. Pure."""
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import msgspec
+
+from schemas.alert import Transition
+from schemas.live import LiveTable, Status
+from streams.serve.board import Alert, Board, Changed, Row
+from streams.serve.places import Place, Places, stale_after_s
+from streams.serve.wording import NO_DATA, SEVERITIES, STATES, band_text, level_word, range_text, tone
+
+CLOSED_SHOWN_S = 900.0
+"""So long, in log time, a closed alert is still shown."""
+ALERTS_SHOWN = 200
+
+
+class Stream(StrEnum):
+    """How the service stands to the broker."""
+
+    STARTING = "starting"
+    """It still reads what came before."""
+    OK = "ok"
+    AWAY = "away"
+    """The broker does not answer: what is shown is no longer the present."""
+
+
+class Range(msgspec.Struct, frozen=True):
+    """From low to high, and how people read it."""
+
+    low: float
+    high: float
+    text: str
+
+
+class ZoneItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A zone's newest window; times are log times. Without a value `level` and all ranges are null.
+
+    `tone` is the colour, 0 to 3; `stale` says that the window ended more than `stale_after_s` ago.
+    """
+
+    key: str
+    name: str
+    site: str
+    status: str
+    stale: bool
+    stale_after_s: float
+    window_end: dt.datetime | None
+    level: int | None
+    word: str
+    tone: int | None
+    trend: int | None
+    percent: Range | None
+    people: Range | None
+    density_per_m2: Range | None
+    coverage: float
+
+
+class GateItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A gate's newest window: passages in bands, null where missing or withheld."""
+
+    key: str
+    name: str
+    site: str
+    zones: tuple[str, ...]
+    status: str
+    stale: bool
+    stale_after_s: float
+    window_end: dt.datetime | None
+    withheld: bool
+    inward: Range | None
+    outward: Range | None
+
+
+class RoadItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A road's newest window, all vehicles; exact, since its source is public."""
+
+    key: str
+    name: str
+    site: str
+    status: str
+    stale: bool
+    stale_after_s: float
+    window_end: dt.datetime | None
+    vehicles_per_min: float | None
+    speed_km_h: float | None
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One change of an alert."""
+
+    at: dt.datetime
+    state: str
+    word: str
+
+
+class AlertItem(msgspec.Struct, frozen=True, kw_only=True):
+    """An alert as it stands; `changes` is how often it changed, `life` its newest changes, oldest first."""
+
+    id: str
+    place: str
+    name: str
+    site: str
+    rule: str
+    severity: str
+    severity_word: str
+    open: bool
+    state: str
+    state_word: str
+    stale: bool
+    level: int
+    word: str
+    tone: int
+    worst_word: str
+    opened_at: dt.datetime
+    at: dt.datetime
+    changes: int
+    life: list[Change]
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True):
+    """The state, or what of it has changed. `log_time`: end of the newest window of people."""
+
+    city: str
+    timezone: str
+    speed: float
+    now: dt.datetime
+    stream: Stream
+    log_time: dt.datetime | None
+    zones: list[ZoneItem] = []
+    gates: list[GateItem] = []
+    roads: list[RoadItem] = []
+    alerts: list[AlertItem] = []
+
+
+@dataclass(slots=True)
+class Present:
+    """The board with the city's words.
+
+    Parameters
+    ----------
+    city, timezone : str
+        Name of the city and of its time zone.
+    places : Places
+    speed : float
+        Seconds of log time in a second.
+    """
+
+    city: str
+    timezone: str
+    places: Places
+    speed: float = 1.0
+    board: Board = field(default_factory=Board)
+    stream: Stream = Stream.STARTING
+
+    def whole(self, now: dt.datetime) -> Document:
+        """All that stands: every place of the city, alerts that are open or were closed of late."""
+        return self._document(
+            now,
+            zones=[self._zone(number, now) for number in self.places.zones],
+            gates=[self._gate(number, now) for number in self.places.gates],
+            roads=[self._road(number, now) for number in self.places.roads],
+            alerts=self._shown_alerts(now),
+        )
+
+    def changed(self, changed: Changed, now: dt.datetime) -> Document:
+        """Only what has changed; places that the city does not know are left out."""
+        zones, gates, roads = (
+            [number for number in known if number in changed.places[table]] for table, known in (
+                (LiveTable.ZONE, self.places.zones), (LiveTable.GATE, self.places.gates),
+                (LiveTable.ROAD, self.places.roads),
+            )
+        )
+        alerts = (self.board.alerts[key] for key in changed.alerts if key in self.board.alerts)
+        return self._document(
+            now, zones=[self._zone(number, now) for number in zones],
+            gates=[self._gate(number, now) for number in gates],
+            roads=[self._road(number, now) for number in roads],
+            alerts=[self._alert(alert) for alert in _newest_first(alerts) if _is_shown(alert, now)],
+        )
+
+    def clock(self, now: dt.datetime) -> Document:
+        """No place, no alert: the time and how the stream stands."""
+        return self._document(now)
+
+    def _document(
+        self, now: dt.datetime, zones: list[ZoneItem] | None = None, gates: list[GateItem] | None = None,
+        roads: list[RoadItem] | None = None, alerts: list[AlertItem] | None = None,
+    ) -> Document:
+        known = (self.board.rows[LiveTable.ZONE].get(number) for number in self.places.zones)
+        ends = [end for row in known if (end := _window_end(row)) is not None]
+        return Document(
+            city=self.city, timezone=self.timezone, speed=self.speed, now=now, stream=self.stream,
+            log_time=max(ends, default=None), zones=zones or [], gates=gates or [], roads=roads or [],
+            alerts=alerts or [],
+        )
+
+    def _stale(self, row: Row | None, place: Place, now: dt.datetime) -> tuple[bool, float]:
+        limit_s = stale_after_s(60.0 if row is None else row["span_s"], place.delay_s, self.speed)
+        end = _window_end(row)
+        return end is not None and (now - end).total_seconds() > limit_s, limit_s
+
+    def _zone(self, number: int, now: dt.datetime) -> ZoneItem:
+        place, row = self.places.zones[number], self.board.rows[LiveTable.ZONE].get(number)
+        stale, limit_s = self._stale(row, place, now)
+        level = None if row is None else row["level"]
+        return ZoneItem(
+            key=place.key, name=place.name, site=place.site, status=_status(row), stale=stale,
+            stale_after_s=limit_s, window_end=_window_end(row), level=level,
+            word=NO_DATA if level is None else level_word(level, place.levels),
+            tone=None if level is None else tone(level, len(place.levels)),
+            trend=None if row is None else row["trend"],
+            percent=_range(row, "percent_low", "percent_high", 0, " %"),
+            people=_band(row, "people_low", "people_high"),
+            density_per_m2=_range(row, "density_low_per_m2", "density_high_per_m2", 2),
+            coverage=0.0 if row is None else row["coverage"],
+        )
+
+    def _gate(self, number: int, now: dt.datetime) -> GateItem:
+        place, row = self.places.gates[number], self.board.rows[LiveTable.GATE].get(number)
+        stale, limit_s = self._stale(row, place, now)
+        return GateItem(
+            key=place.key, name=place.name, site=place.site, zones=place.zones, status=_status(row),
+            stale=stale, stale_after_s=limit_s, window_end=_window_end(row),
+            withheld=row is not None and row["withheld"],
+            inward=_band(row, "in_low", "in_high"), outward=_band(row, "out_low", "out_high"),
+        )
+
+    def _road(self, number: int, now: dt.datetime) -> RoadItem:
+        place, row = self.places.roads[number], self.board.rows[LiveTable.ROAD].get(number)
+        stale, limit_s = self._stale(row, place, now)
+        vehicles = None if row is None else row["vehicles"]
+        return RoadItem(
+            key=place.key, name=place.name, site=place.site, status=_status(row), stale=stale,
+            stale_after_s=limit_s, window_end=_window_end(row),
+            vehicles_per_min=None if row is None or vehicles is None else vehicles * 60 / row["span_s"],
+            speed_km_h=None if row is None else row["speed_km_h"],
+        )
+
+    def _shown_alerts(self, now: dt.datetime) -> list[AlertItem]:
+        shown = _newest_first(alert for alert in self.board.alerts.values() if _is_shown(alert, now))
+        return [self._alert(alert) for alert in shown[:ALERTS_SHOWN]]
+
+    def _alert(self, alert: Alert) -> AlertItem:
+        last = alert.last
+        place = self.places.zone_by_key(last.place)
+        levels = place.levels if place else ()
+        return AlertItem(
+            id=last.alert_id, place=last.place, name=place.name if place else last.place, site=last.site,
+            rule=last.rule, severity=last.severity,
+            severity_word=SEVERITIES.get(last.severity, last.severity), open=alert.is_open,
+            state=last.state_to, state_word=STATES.get(last.state_to, last.state_to), stale=last.stale,
+            level=last.level_to, word=NO_DATA if last.stale else level_word(last.level_to, levels),
+            tone=tone(last.level_to, len(levels) or 4), worst_word=level_word(alert.worst, levels),
+            opened_at=_moment(last.opened_at_us), at=_moment(last.at_us), changes=last.seq,
+            life=[_change(one, levels) for one in alert.life],
+        )
+
+
+def _newest_first(alerts: Iterable[Alert]) -> list[Alert]:
+    """Open ones first, the newest first among each."""
+    return sorted(alerts, key=lambda alert: (not alert.is_open, -alert.last.at_us, alert.last.alert_id))
+
+
+def _is_shown(alert: Alert, now: dt.datetime) -> bool:
+    return alert.is_open or (now - _moment(alert.last.at_us)).total_seconds() <= CLOSED_SHOWN_S
+
+
+def _change(transition: Transition, levels: tuple[str, ...]) -> Change:
+    word = NO_DATA if transition.stale else level_word(transition.level_to, levels)
+    return Change(at=_moment(transition.at_us), state=transition.state_to, word=word)
+
+
+def _moment(at_us: int) -> dt.datetime:
+    return dt.datetime.fromtimestamp(at_us // 1_000_000, dt.UTC)
+
+
+def _window_end(row: Row | None) -> dt.datetime | None:
+    if row is None:
+        return None
+    start: dt.datetime = row["window_start"]
+    return start + dt.timedelta(seconds=row["span_s"])
+
+
+def _status(row: Row | None) -> str:
+    return Status(Status.MISSING if row is None else row["status"]).name.lower()
+
+
+def _range(row: Row | None, low: str, high: str, digits: int, unit: str = "") -> Range | None:
+    if row is None or row[low] is None or row[high] is None:
+        return None
+    return Range(row[low], row[high], range_text(row[low], row[high], digits, unit))
+
+
+def _band(row: Row | None, low: str, high: str) -> Range | None:
+    if row is None or row[low] is None or row[high] is None:
+        return None
+    return Range(row[low], row[high], band_text(row[low], row[high]))

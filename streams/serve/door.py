@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page's HTTP door: page, events, state, health. Read-only; no cookies; no address is kept or logged."""
+
+from http import HTTPStatus
+from importlib.resources import files
+
+import msgspec
+from litestar import Litestar, Response, get
+from litestar.datastructures import MutableScopeHeaders
+from litestar.response import Stream as StreamedResponse
+from litestar.types import Message, Scope
+
+from schemas.city import CityFile
+from streams.http_problem import Problem, problem_handlers
+from streams.serve import document
+from streams.serve.drawing import page
+from streams.serve.show import Show
+
+API_VERSION = "1.0.0"
+RETRY_S = 5
+EVENT_STREAM = "text/event-stream"
+JSON = "application/json"
+HEADERS = {
+    # Everything the page needs stands in its own files; nothing else is loaded, run or framed.
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+    "api-version": API_VERSION,
+}
+
+
+def make_app(show: Show, city: CityFile) -> Litestar:
+    """The ASGI application.
+
+    Parameters
+    ----------
+    show : Show
+    city : CityFile
+        Its polygons are drawn once, here.
+    """
+    html = page(_asset("page.html"), city).encode()
+    script, style = _asset("page.js").encode(), _asset("page.css").encode()
+
+    @get("/")
+    async def root() -> Response[bytes]:
+        return Response(html, media_type="text/html; charset=utf-8")
+
+    @get("/page.js")
+    async def page_script() -> Response[bytes]:
+        return Response(script, media_type="text/javascript; charset=utf-8")
+
+    @get("/page.css")
+    async def page_style() -> Response[bytes]:
+        return Response(style, media_type="text/css; charset=utf-8")
+
+    @get("/events")
+    async def events() -> StreamedResponse:
+        # Whatever `Last-Event-ID` says: a state that is told whole needs no memory of what was missed.
+        if show.hub.is_full:
+            raise Problem(
+                HTTPStatus.SERVICE_UNAVAILABLE, "too many pages watch already; try again later",
+                headers={"Retry-After": str(RETRY_S)},
+            )
+        return StreamedResponse(show.hub.watch(show.first_event), media_type=EVENT_STREAM)
+
+    @get("/v1/state")
+    async def state() -> Response[bytes]:
+        return Response(msgspec.json.encode(show.state()), media_type=JSON)
+
+    @get("/health")
+    async def health() -> Response[bytes]:
+        well = show.stream is document.Stream.OK
+        told = {
+            "status": show.stream.value, "watchers": len(show.hub), "let_go": show.hub.let_go,
+            "messages": show.messages, "refused": show.refused,
+        }
+        return Response(msgspec.json.encode(told), status_code=200 if well else 503, media_type=JSON)
+
+    return Litestar(
+        [root, page_script, page_style, events, state, health],
+        exception_handlers=problem_handlers(), before_send=[_add_headers],
+        openapi_config=None, logging_config=None,
+    )
+
+
+def _asset(name: str) -> str:
+    return (files("streams.serve") / "page" / name).read_text(encoding="utf-8")
+
+
+async def _add_headers(message: Message, _: Scope) -> None:
+    if message["type"] == "http.response.start":
+        headers = MutableScopeHeaders.from_message(message)
+        for name, value in HEADERS.items():
+            headers[name] = value

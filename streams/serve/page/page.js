@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+// The page: takes events in, keeps what stands, draws it, and says when it is no longer the present.
+"use strict";
+
+const SILENCE_MS = 20000; // the server speaks every 5 s; longer than this the line is dead
+const RETRY_MS = 3000;
+const CLOSED_SHOWN_MS = 900000;
+const ARROWS = { "-1": ["↓", "neemt af"], "0": ["→", "gelijk"], "1": ["↑", "neemt toe"] };
+const LIFE_SHOWN = 4;
+const LATE_NOTE = "verouderd";
+
+const held = { zones: new Map(), gates: new Map(), roads: new Map(), alerts: new Map() };
+const told = new Map(); // what the live region has said of each alert
+let clock = null; // { city, timezone, speed, stream, logTime, now, heard }
+let connected = false;
+let source = null;
+let heardMs = performance.now();
+
+const byId = (id) => document.getElementById(id);
+
+function make(tag, name, text) {
+  const element = document.createElement(tag);
+  if (name) element.className = name;
+  if (text !== undefined) element.textContent = text;
+  return element;
+}
+
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+// Log time now: what the server said last, and what has passed since by a clock that nobody sets back.
+const nowMs = () => clock.now + (performance.now() - clock.heard) * clock.speed;
+const timeText = (ms, seconds) => new Intl.DateTimeFormat("nl-NL", {
+  timeZone: clock.timezone, hour: "2-digit", minute: "2-digit", second: seconds ? "2-digit" : undefined,
+}).format(ms);
+const ageMs = (item) => item.window_end === null ? Infinity : nowMs() - Date.parse(item.window_end);
+const isStale = (item) => item.window_end !== null && ageMs(item) > item.stale_after_s * 1000;
+
+function ageText(item) {
+  const seconds = Math.max(0, Math.floor(ageMs(item) / 1000));
+  if (!Number.isFinite(seconds)) return "nog niets ontvangen";
+  return seconds < 120 ? `${seconds} s oud` : `${Math.floor(seconds / 60)} min oud`;
+}
+
+// ---- taking in
+
+function take(event) {
+  heardMs = performance.now();
+  connected = true;
+  const document_ = JSON.parse(event.data);
+  clock = {
+    city: document_.city, timezone: document_.timezone, speed: document_.speed, stream: document_.stream,
+    logTime: document_.log_time, now: Date.parse(document_.now), heard: performance.now(),
+  };
+  const whole = event.type === "state";
+  for (const [kind, key] of [["zones", "key"], ["gates", "key"], ["roads", "key"], ["alerts", "id"]]) {
+    if (whole) held[kind].clear();
+    for (const item of document_[kind]) held[kind].set(item[key], item);
+  }
+  sayAlerts(document_.alerts, whole && told.size === 0);
+  draw();
+}
+
+function connect() {
+  if (source !== null) source.close();
+  heardMs = performance.now();
+  source = new EventSource("/events");
+  for (const kind of ["state", "change", "clock"]) source.addEventListener(kind, take);
+  source.onerror = () => {
+    connected = false;
+    draw();
+    // The browser retries by itself unless the server refused.
+    if (source.readyState === EventSource.CLOSED) setTimeout(connect, RETRY_MS);
+  };
+}
+
+function sayAlerts(alerts, isFirst) {
+  const news = [];
+  for (const alert of alerts) {
+    const now = `${alert.open}|${alert.word}`;
+    if (told.get(alert.id) === now) continue;
+    if (!isFirst) {
+      if (!alert.open) news.push(`Melding voorbij: ${alert.rule}, ${alert.name}.`);
+      else if (told.has(alert.id)) news.push(`Melding ${alert.rule}, ${alert.name}: nu ${alert.word}.`);
+      else news.push(`Nieuwe melding: ${alert.rule}, ${alert.name}.`);
+    }
+    told.set(alert.id, now);
+  }
+  if (isFirst) news.push(`${alerts.filter((alert) => alert.open).length} meldingen open.`);
+  if (news.length) byId("said").textContent = news.join(" ");
+}
+
+// ---- drawing
+
+function draw() {
+  if (clock === null) {
+    showBanner(connected ? "" : "Geen verbinding met de server; nog geen stand ontvangen.");
+    return;
+  }
+  const stand = clock.logTime === null ? "nog geen stand" : `stand van ${timeText(Date.parse(clock.logTime))}`;
+  setText(byId("clock"), timeText(nowMs(), true));
+  setText(byId("stand"), stand);
+  drawStanding(stand);
+  for (const zone of held.zones.values()) drawZone(zone);
+  drawAlerts();
+  drawRoads();
+  drawSummary();
+}
+
+function drawStanding(stand) {
+  const zones = [...held.zones.values()].filter((zone) => zone.window_end !== null);
+  const allStale = zones.length > 0 && zones.every(isStale);
+  let text = "";
+  if (!connected) text = `Verbinding verbroken, ${stand}. Opnieuw verbinden…`;
+  else if (clock.stream === "away") text = `Gegevensstroom verbroken, ${stand}.`;
+  else if (clock.stream === "starting") text = "De stand wordt opgehaald…";
+  else if (allStale) text = `Er komt niets nieuws binnen, ${stand}.`;
+  else if (zones.length === 0) text = "Nog geen enkele zone heeft gegevens.";
+  const broken = !connected || clock.stream === "away" || allStale;
+  document.body.dataset.stand = broken ? "broken" : clock.stream;
+  showBanner(text);
+}
+
+function showBanner(text) {
+  const banner = byId("banner");
+  setText(banner, text);
+  banner.hidden = text === "";
+}
+
+function lineOf(parent, name) {
+  let line = parent.querySelector(`.${name}`);
+  if (line === null) {
+    line = make("span", name);
+    parent.append(line);
+  }
+  return line;
+}
+
+function drawZone(zone) {
+  const tile = document.querySelector(`.tile[data-zone="${CSS.escape(zone.key)}"]`);
+  if (tile === null) return;
+  const stale = isStale(zone);
+  const known = zone.level !== null && !stale;
+  const tone = known ? String(zone.tone) : "none";
+  const area = document.querySelector(`.area[data-zone="${CSS.escape(zone.key)}"]`);
+  for (const element of [tile, area]) if (element && element.dataset.tone !== tone) element.dataset.tone = tone;
+  const summary = tile.querySelector("summary");
+  setText(lineOf(summary, "word"), known ? zone.word : stale ? LATE_NOTE : "geen gegevens");
+  drawPercent(lineOf(summary, "percent"), zone, known);
+  let people = known && zone.people ? `${zone.people.text} mensen` : "";
+  if (stale && zone.level !== null) people = `was ${zone.word} om ${timeText(Date.parse(zone.window_end))}`;
+  if (known && zone.status === "partial") people += `, deels gezien`;
+  setText(lineOf(summary, "people"), people);
+  setText(lineOf(summary, "age"), ageText(zone));
+  if (tile.open) drawMore(tile.querySelector(".more"), zone, known);
+}
+
+function drawPercent(line, zone, known) {
+  const figure = known && zone.percent ? zone.percent.text
+    : known && zone.density_per_m2 ? `${zone.density_per_m2.text} /m²` : "";
+  const [arrow, meaning] = known && zone.trend !== null ? ARROWS[zone.trend] : ["", ""];
+  const key = `${figure}|${arrow}`;
+  if (line.dataset.key === key) return;
+  line.dataset.key = key;
+  line.classList.toggle("long", figure.length > 8);
+  const sign = make("span", "trend", arrow ? ` ${arrow}` : "");
+  sign.setAttribute("aria-hidden", "true");
+  line.replaceChildren(figure, sign, make("span", "hidden", meaning ? `, ${meaning}` : ""));
+}
+
+function drawMore(more, zone, known) {
+  const lines = [];
+  if (known && zone.density_per_m2) lines.push(`${zone.density_per_m2.text} mensen per m²`);
+  lines.push(`${Math.floor(zone.coverage * 100 + 1e-6)} % van de sensoren meldt`);
+  if (zone.window_end !== null) lines.push(`minuut tot ${timeText(Date.parse(zone.window_end))}`);
+  for (const gate of held.gates.values()) {
+    if (gate.zones.includes(zone.key)) lines.push(`${gate.name}: ${gateText(gate)}`);
+  }
+  more.replaceChildren(...lines.map((text) => make("p", "", text)));
+}
+
+function gateText(gate) {
+  if (gate.withheld) return "afgeschermd (te weinig mensen)";
+  if (gate.inward === null || isStale(gate)) return "geen gegevens";
+  return `in ${gate.inward.text}, uit ${gate.outward.text}`;
+}
+
+function drawSummary() {
+  const zones = [...held.zones.values()];
+  const blind = zones.filter((zone) => zone.level === null || isStale(zone)).length;
+  const seen = zones.filter((zone) => zone.level !== null && !isStale(zone));
+  const parts = [];
+  if (seen.length) {
+    const worst = seen.reduce((one, other) => (other.tone > one.tone ? other : one));
+    const same = seen.filter((zone) => zone.tone === worst.tone);
+    parts.push(same.length === 1 ? `hoogste: ${worst.word}, ${worst.name}` : `hoogste: ${worst.word} (${same.length} zones)`);
+  }
+  if (blind) parts.push(`${blind} ${blind === 1 ? "zone" : "zones"} zonder gegevens`);
+  setText(byId("summary"), parts.join(" · "));
+}
+
+function shownAlerts() {
+  const shown = [...held.alerts.values()].filter(
+    (alert) => alert.open || nowMs() - Date.parse(alert.at) <= CLOSED_SHOWN_MS,
+  );
+  // Open ones first, of these the worst, then the newest.
+  const rank = (alert) => (alert.open ? 100 + alert.level : 0);
+  return shown.sort((one, other) => rank(other) - rank(one) || Date.parse(other.at) - Date.parse(one.at));
+}
+
+function drawAlerts() {
+  const shown = shownAlerts();
+  const list = byId("alerts");
+  const key = JSON.stringify(shown.map((alert) => [alert.id, alert.changes]));
+  const open = shown.filter((alert) => alert.open).length;
+  setText(byId("open-count"), `(${open} open)`);
+  byId("no-alerts").hidden = shown.length > 0;
+  if (list.dataset.key === key) return;
+  list.dataset.key = key;
+  list.replaceChildren(...shown.map(alertLine));
+}
+
+function alertLine(alert) {
+  const line = make("li", alert.open ? "alert" : "alert closed");
+  line.dataset.alert = alert.id;
+  line.dataset.tone = alert.stale ? "none" : String(alert.tone);
+  const what = make("p", "what");
+  what.append(make("span", "chip", alert.open ? alert.word : "voorbij"), ` ${alert.name}`);
+  const since = timeText(Date.parse(alert.opened_at));
+  const span = alert.open ? `sinds ${since}` : `${since}–${timeText(Date.parse(alert.at))}`;
+  const facts = [`regel ${alert.rule}`, alert.severity_word, span, alert.open ? alert.state_word : `hoogste ${alert.worst_word}`];
+  line.append(what, make("p", "life", facts.join(" · ")));
+  if (alert.changes > 1) {
+    const steps = alert.life.map((change) => `${timeText(Date.parse(change.at))} ${change.state === "resolved" ? "voorbij" : change.word}`);
+    const left = alert.changes > LIFE_SHOWN ? ["…"] : [];
+    line.append(make("p", "life", [...left, ...steps.slice(-LIFE_SHOWN)].join(" → ")));
+  }
+  return line;
+}
+
+function drawRoads() {
+  const roads = byId("roads");
+  roads.hidden = held.roads.size === 0;
+  const seen = [...held.roads.values()].filter((road) => road.vehicles_per_min !== null && !isStale(road)).length;
+  setText(byId("roads-count"), `${held.roads.size} meetpunten, ${seen} met gegevens`);
+  if (!roads.open) return;
+  roads.querySelector("tbody").replaceChildren(...[...held.roads.values()].map((road) => {
+    const row = make("tr");
+    const known = !isStale(road);
+    const number = (value) => known && value !== null ? value.toFixed(0) : "geen gegevens";
+    for (const text of [road.name, number(road.vehicles_per_min), number(road.speed_km_h), ageText(road)]) {
+      row.append(make("td", "", text));
+    }
+    return row;
+  }));
+}
+
+// ---- beginning
+
+for (const section of document.querySelectorAll(".site")) {
+  // A site is as wide as its map and tiles together ask for.
+  const parts = section.querySelectorAll(".tile").length;
+  section.style.flex = `${parts} 1 ${parts * 10.2 + 10}rem`;
+}
+for (const details of document.querySelectorAll("details")) details.addEventListener("toggle", draw);
+setInterval(() => {
+  if (performance.now() - heardMs > SILENCE_MS) {
+    connected = false;
+    connect();
+  }
+  draw();
+}, 1000);
+connect();
+draw();

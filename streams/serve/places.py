@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the city file says about the places on the page: names, words of levels, how late rows may come. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from schemas.city import City, Measure
+from schemas.ids import IdKind
+from schemas.roads import ALLOWED_DELAY_S
+
+STALE_WINDOWS = 3
+"""A place whose newest window ended longer ago than so many windows, and its allowed delay, is stale."""
+STALE_WALL_S = 15.0
+"""With a fast simulated clock: never sooner than so many seconds by the watch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A zone, gate or road.
+
+    Parameters
+    ----------
+    key, name, site : str
+        Of a gate `name` tells what it joins where the city file gives it no name.
+    levels : tuple of str
+        Words of the zone's profile; empty for others.
+    delay_s : float
+        How long its windows wait for the slowest sensor.
+    zones : tuple of str
+        Keys of the zones that a gate joins.
+    """
+
+    key: str
+    name: str
+    site: str
+    levels: tuple[str, ...] = ()
+    delay_s: float = 0.0
+    zones: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """All places, by number and in the order of the city file."""
+
+    zones: dict[int, Place]
+    gates: dict[int, Place]
+    roads: dict[int, Place]
+
+    def zone_by_key(self, key: str) -> Place | None:
+        """The zone of a key, if the city has it."""
+        return next((zone for zone in self.zones.values() if zone.key == key), None)
+
+
+def city_places(city: City) -> Places:
+    """The places of a city."""
+    delays_s = _delays_s(city)
+    return Places(dict(_zones(city, delays_s)), dict(_gates(city, delays_s)), dict(_roads(city)))
+
+
+def stale_after_s(span_s: float, delay_s: float, speed: float) -> float:
+    """Age in log time beyond which a window says nothing about now.
+
+    Parameters
+    ----------
+    span_s : float
+        Length of the window.
+    delay_s : float
+        How long it waits for its sensors.
+    speed : float
+        Seconds of log time in a second.
+    """
+    return max(STALE_WINDOWS * span_s + delay_s, STALE_WALL_S * speed if speed > 1 else 0.0)
+
+
+def _delays_s(city: City) -> dict[str, float]:
+    longest: dict[str, float] = {}
+    for sensor in city.file.sensors.values():
+        place = sensor.zone or sensor.gate or ""
+        longest[place] = max(longest.get(place, 0.0), *map(_delay_s, sensor.measures.values()))
+    return longest
+
+
+def _delay_s(measure: Measure) -> float:
+    return measure.allowed_delay_s
+
+
+def _zones(city: City, delays_s: dict[str, float]) -> Iterator[tuple[int, Place]]:
+    numbers = city.ids[IdKind.ZONE]
+    for key, zone in city.file.zones.items():
+        yield numbers[key], Place(
+            key=key, name=zone.name, site=zone.site, levels=tuple(city.file.profiles[zone.profile].levels),
+            delay_s=delays_s.get(key, 0.0),
+        )
+
+
+def _gates(city: City, delays_s: dict[str, float]) -> Iterator[tuple[int, Place]]:
+    numbers, zones = city.ids[IdKind.GATE], city.file.zones
+    for key, gate in city.file.gates.items():
+        joined = tuple(end for end in (gate.from_, gate.to) if end in zones)
+        ends = (zones[end].name if end in zones else "buiten" for end in (gate.from_, gate.to))
+        yield numbers[key], Place(
+            key=key, name=gate.name or " → ".join(ends), site=gate.site, delay_s=delays_s.get(key, 0.0),
+            zones=joined,
+        )
+
+
+def _roads(city: City) -> Iterator[tuple[int, Place]]:
+    numbers = city.ids[IdKind.ZONE]
+    table = city.roads
+    for key, name, site in zip(*map(table.column, ("zone", "name", "site")), strict=True):
+        yield numbers[str(key)], Place(key=str(key), name=str(name), site=str(site), delay_s=ALLOWED_DELAY_S)

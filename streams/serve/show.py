@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From messages to events: takes in what the broker has, tells those who watch what has changed."""
+
+import asyncio
+import datetime as dt
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from itertools import count
+from typing import NoReturn, TypeVar
+
+import msgspec
+import structlog
+
+from schemas.city import City
+from schemas.errors import RefusedError, TransientError
+from schemas.log import Clock
+from streams.clock import now_us
+from streams.serve.board import Changed
+from streams.serve.document import Document, Present, Stream
+from streams.serve.hub import Hub
+from streams.serve.places import city_places
+from streams.serve.tail import Tail
+from streams.settings import ClockSettings, KafkaSettings
+from streams.writer.rows import Message
+
+RETRY_S = 1.0
+RETRY = b"retry: 1000\n"
+"""Tells a browser to come back a second after it was cut off."""
+PULSE_S = 5.0
+"""So often a watcher hears the time, and a comment that keeps proxies awake. A page that hears nothing for
+several of them marks itself as cut off: it cannot see comments, and a dead line makes no sound."""
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+
+class Show:
+    """The present, its sources and its watchers; belongs to one event loop.
+
+    Parameters
+    ----------
+    kafka : KafkaSettings
+    clock : ClockSettings
+    city : City
+    """
+
+    def __init__(self, kafka: KafkaSettings, clock: ClockSettings, city: City) -> None:
+        self._kafka = kafka
+        self._clock = clock
+        self._name = uuid.uuid4().hex[:8]
+        self._numbers = count(1)
+        self._pulse_s = time.monotonic()
+        self._present = Present(
+            city=city.file.name, timezone=city.file.timezone, places=city_places(city),
+            speed=clock.speed if clock.kind is Clock.SIMULATED else 1.0,
+        )
+        self.hub = Hub()
+        self.messages = 0
+        self.refused: Counter[str] = Counter()
+
+    @property
+    def stream(self) -> Stream:
+        """How the service stands to the broker."""
+        return self._present.stream
+
+    def state(self) -> Document:
+        """All that stands now."""
+        return self._present.whole(self._now())
+
+    def first_event(self) -> bytes:
+        """The event that a new watcher begins with: the whole state, whatever it saw before."""
+        return RETRY + self._event("state", self.state())
+
+    async def follow(self) -> NoReturn:
+        """Read for ever; cancel it to stop. Raises `FatalError`."""
+        tail = Tail(self._kafka)
+        try:
+            await self._open(tail)
+            while True:
+                self._take(await _uncut(tail.poll), tail)
+        finally:
+            await asyncio.to_thread(tail.close)
+
+    async def _open(self, tail: Tail) -> None:
+        while True:
+            try:
+                await _uncut(tail.open)
+            except TransientError as error:
+                log.warning("waiting for the broker", reason=str(error))
+                self._turn(Stream.AWAY)
+                self._pulse()
+                await asyncio.sleep(RETRY_S)
+            else:
+                return
+
+    def _take(self, messages: list[Message], tail: Tail) -> None:
+        changed = Changed()
+        for message in messages:
+            self._take_one(message, changed)
+        stream = _standing(tail)
+        if stream is not self.stream:
+            self._turn(stream)
+        elif changed and stream is not Stream.STARTING:
+            # While it reads back nothing is told: old alerts would seem to open and close again.
+            self.hub.publish(self._event("change", self._present.changed(changed, self._now())))
+        self._pulse()
+
+    def _take_one(self, message: Message, changed: Changed) -> None:
+        self.messages += 1
+        try:
+            self._present.board.take(message, changed)
+        except RefusedError as refused:
+            self.refused[refused.reason] += 1
+            log.warning(
+                "refused", reason=refused.reason, topic=message.topic, partition=message.partition,
+                offset=message.offset, size_bytes=len(message.value),
+            )
+
+    def _turn(self, stream: Stream) -> None:
+        if self.stream is stream:
+            return
+        log.info("stream", was=self.stream.value, now=stream.value, messages=self.messages)
+        self._present.stream = stream
+        self.hub.publish(self.first_event())
+
+    def _pulse(self) -> None:
+        if time.monotonic() - self._pulse_s >= PULSE_S:
+            self._pulse_s = time.monotonic()
+            self.hub.publish(b": pulse\n" + self._event("clock", self._present.clock(self._now())))
+
+    def _event(self, kind: str, document: Document) -> bytes:
+        identity = f"{self._name}-{next(self._numbers)}".encode()
+        return b"id: %s\nevent: %s\ndata: %s\n\n" % (identity, kind.encode(), msgspec.json.encode(document))
+
+    def _now(self) -> dt.datetime:
+        return dt.datetime.fromtimestamp(now_us(self._clock) / 1e6, dt.UTC)
+
+
+def _standing(tail: Tail) -> Stream:
+    if not tail.is_well:
+        return Stream.AWAY
+    return Stream.OK if tail.caught_up else Stream.STARTING
+
+
+async def _uncut(call: Callable[[], T]) -> T:
+    """Call it in a thread; also when cancelled the thread is waited for, so that nobody closes what it uses."""
+    working = asyncio.ensure_future(asyncio.to_thread(call))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.gather(working, return_exceptions=True)
+        raise

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The near end of `live` and `alerts`: every partition, from far enough back to know the present, for ever.
+
+Without a consumer group: each server reads all, and nothing is committed.
+"""
+
+import time
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Message as KafkaMessage
+
+from schemas.errors import FatalError, TransientError
+from schemas.log import Headers, Topic
+from streams.settings import KafkaSettings
+from streams.writer.rows import Message
+
+CLIENT = "drukte-serve"
+BACK = {Topic.LIVE: 500, Topic.ALERTS: 5_000}
+"""Messages of a partition that are read back at the start. A site closes a few windows a minute, so 500 hold
+more than a quarter of an hour; an open alert is never so far behind as 5,000 changes of its site."""
+ANSWER_LIMIT_S = 3.0
+PROBE_LIMIT_S = 2.0
+SILENCE_S = 3.0
+"""After so long without a message the broker is asked whether it is there."""
+POLL_MESSAGES = 500
+POLL_WITHIN_S = 0.2
+QUEUE_LIMIT_KIB = 16_384
+_NEVER = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError.UNSUPPORTED_VERSION,
+}
+
+log = structlog.get_logger(__name__)
+
+
+class Tail:
+    """A reader of both topics. Its methods block, and are called by one thread at a time.
+
+    Parameters
+    ----------
+    kafka : KafkaSettings
+    """
+
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self._bootstrap = kafka.bootstrap
+        self._behind: set[tuple[str, int]] = set()
+        self._first: TopicPartition | None = None
+        self._heard_s = time.monotonic()
+        self._consumer = Consumer({
+            "bootstrap.servers": kafka.bootstrap,
+            "client.id": CLIENT,
+            "group.id": CLIENT,  # the library asks for one; it is never joined
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "enable.partition.eof": True,
+            # Also for a topic that was made anew and is shorter than what was read.
+            "auto.offset.reset": "earliest",
+            "fetch.wait.max.ms": 100,
+            "reconnect.backoff.max.ms": 2_000,
+            "queued.max.messages.kbytes": QUEUE_LIMIT_KIB,
+            "log_level": 2,  # the next line tells it in our own log
+            "error_cb": lambda error: log.debug("kafka", error=error.name()),
+        })
+        self.is_well = False
+        """Whether the broker answered when it was last listened to."""
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether every partition was read to its end once."""
+        return self._first is not None and not self._behind
+
+    def open(self) -> None:
+        """Find the partitions and begin to read.
+
+        Raises
+        ------
+        TransientError
+            The broker does not answer, or has not both topics yet.
+        FatalError
+            It does not let us in.
+        """
+        starts = [
+            self._start(topic, partition) for topic in BACK for partition in self._partitions(topic)
+        ]
+        self._consumer.assign(starts)
+        self._behind = {(start.topic, start.partition) for start in starts}
+        self._first = starts[0]
+        self._hear()
+
+    def poll(self) -> list[Message]:
+        """What has come, within `POLL_WITHIN_S`; a broker that is away shows in `is_well`.
+
+        Raises
+        ------
+        FatalError
+            The broker says what no waiting mends.
+        """
+        taken = []
+        for polled in self._consumer.consume(POLL_MESSAGES, POLL_WITHIN_S):
+            error = polled.error()
+            if error is None:
+                taken.append(_plain(polled))
+                self._hear()
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  its public name
+                self._behind.discard((polled.topic() or "", polled.partition() or 0))
+            elif isinstance(told := _told(self._bootstrap, error), FatalError):
+                raise told
+        if time.monotonic() - self._heard_s > SILENCE_S:
+            self._probe()
+        return taken
+
+    def close(self) -> None:
+        """Leave the broker."""
+        self._consumer.close()
+
+    def _hear(self) -> None:
+        self._heard_s = time.monotonic()
+        self.is_well = True
+
+    def _probe(self) -> None:
+        if self._first is None:
+            return
+        try:
+            self._consumer.get_watermark_offsets(self._first, timeout=PROBE_LIMIT_S)
+        except KafkaException:
+            self.is_well = False
+        else:
+            self._hear()
+
+    def _partitions(self, topic: Topic) -> list[int]:
+        try:
+            about = self._consumer.list_topics(topic.value, timeout=ANSWER_LIMIT_S).topics[topic.value]
+        except KafkaException as error:
+            raise _told(self._bootstrap, error.args[0]) from None
+        if about.error is not None or not about.partitions:
+            raise TransientError(f"broker {self._bootstrap}: topic {topic} is not there; is it made yet?")
+        return sorted(about.partitions)
+
+    def _start(self, topic: Topic, partition: int) -> TopicPartition:
+        at = TopicPartition(topic.value, partition)
+        try:
+            limits = self._consumer.get_watermark_offsets(at, timeout=ANSWER_LIMIT_S)
+        except KafkaException as error:
+            raise _told(self._bootstrap, error.args[0]) from None
+        if limits is None:
+            raise TransientError(f"broker {self._bootstrap}: {topic}[{partition}]: no answer on its offsets")
+        low, high = limits
+        return TopicPartition(topic.value, partition, max(low, high - BACK[topic]))
+
+
+def _told(bootstrap: str, error: KafkaError) -> TransientError | FatalError:
+    text = f"broker {bootstrap}: {error.str()} ({error.name()})"
+    if error.fatal() or error.code() in _NEVER:
+        return FatalError(text)
+    return TransientError(f"{text}; is it running?")
+
+
+def _plain(polled: KafkaMessage) -> Message:
+    given = polled.headers() or []
+    pairs = given.items() if isinstance(given, dict) else given
+    headers: Headers = [
+        (name, value.encode() if isinstance(value, str) else value or b"") for name, value in pairs
+    ]
+    return Message(
+        topic=polled.topic() or "", partition=polled.partition() or 0, offset=polled.offset() or 0,
+        headers=headers, value=polled.value() or b"", at_us=polled.timestamp()[1] * 1000,
+    )

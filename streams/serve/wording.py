@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the page words bands, levels and states of alerts, in Dutch. Pure."""
+
+from collections.abc import Sequence
+
+from schemas.alert import State
+
+NO_DATA = "geen gegevens"
+"""What stands where there is no value: never a number, never a level."""
+TONES = 4
+"""Colours of levels, calm to worst."""
+STATES = {
+    State.NORMAL: "normaal",
+    State.PENDING: "in aanloop",
+    State.FIRING: "actief",
+    State.RECOVERING: "neemt af",
+    State.RESOLVED: "voorbij",
+}
+SEVERITIES = {"info": "ter informatie", "warning": "waarschuwing", "critical": "kritiek"}
+
+
+def level_word(level: int, names: Sequence[str]) -> str:
+    """The profile's word for a level."""
+    return names[level] if 0 <= level < len(names) else f"niveau {level}"
+
+
+def tone(level: int, levels: int) -> int:
+    """Which of the `TONES` a level has; the highest level always has the last one.
+
+    Examples
+    --------
+    >>> [tone(level, 2) for level in range(2)]
+    [0, 3]
+    """
+    last = TONES - 1
+    return max(0, min(last, round(level * last / max(1, levels - 1))))
+
+
+def band_text(low: int, high: int) -> str:
+    """A band of people or passages.
+
+    Examples
+    --------
+    >>> band_text(0, 9), band_text(310, 314)
+    ('<10', '310–314')
+    """
+    return f"<{high + 1}" if low == 0 else f"{low}–{high}"
+
+
+def range_text(low: float, high: float, digits: int = 0, unit: str = "") -> str:
+    """A range with a decimal comma; one number where both ends read the same.
+
+    Examples
+    --------
+    >>> range_text(0.31, 0.314, 2), range_text(77.4, 78.6, 0, " %")
+    ('0,31', '77–79 %')
+    """
+    first, last = (f"{value:.{digits}f}".replace(".", ",") for value in (low, high))
+    return f"{first}{unit}" if first == last else f"{first}–{last}{unit}"
