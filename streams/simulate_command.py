@@ -59,7 +59,7 @@ def simulate(
         Path | None, typer.Option(help="Write the invented city here, with its ids beside it.", dir_okay=False)
     ] = None,
     event: Annotated[
-        Path | None, typer.Option(help="Event file (TOML) with [event] and [errors].", exists=True, dir_okay=False)
+        Path | None, typer.Option(help="Event file (TOML): tables event and errors.", exists=True, dir_okay=False)
     ] = None,
     start: Annotated[str | None, typer.Option(help="RFC 3339 with offset, on a whole 10 s.")] = None,
     length_s: Annotated[int | None, typer.Option("--for", min=60, help="Length in simulated seconds.")] = None,
