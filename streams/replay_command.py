@@ -6,15 +6,15 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from schemas.feeds.datex2 import RoadChannels, decode_measured
-from schemas.feeds.native import decode as decode_native
-from schemas.ndw_roads import road_table
-from schemas.registry import Registry
 
 from schemas.city import City
 from schemas.errors import DrukteError
+from schemas.feeds.datex2 import RoadChannels, decode_measured
 from schemas.feeds.datex2_sites import SiteTable, read_site_table
 from schemas.feeds.decoded import Decoded
+from schemas.feeds.native import decode as decode_native
+from schemas.ndw_roads import road_table
+from schemas.registry import Registry
 from streams.city_files import load_city
 from streams.replay import city_of_roads, run
 

@@ -15,9 +15,9 @@ ARGUMENTS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """A browser for all tests of pages."""
+    """A browser for the tests of one module: while it runs, its event loop is in the way of any other's."""
     if not CHROMIUM.exists():
         reason = f"{CHROMIUM} is not there; install the package chromium"
         if os.environ.get("CI"):
