@@ -80,18 +80,22 @@ class GatewayPost:
             Its answer is none that a gateway of the same city gives.
         """
         for first in range(0, len(readings), READINGS_OF_POST):
-            self._post(source, encode_native(readings[first : first + READINGS_OF_POST]))
+            self.post(source, encode_native(readings[first : first + READINGS_OF_POST]))
 
     def publish(self, minute_us: int, publication: bytes) -> None:
         """As `Outlet.publish`; raises as `send`."""
         del minute_us
-        self._post(NDW_SOURCE, publication)
+        self.post(NDW_SOURCE, publication)
 
     def close(self) -> None:
         """As `Outlet.close`."""
         self._client.close()
 
-    def _post(self, source: str, body: bytes) -> None:
+    def post(self, source: str, body: bytes) -> None:
+        """Post a body until the gateway has taken it or refused it for good; repeats are harmless.
+
+        Raises as `send`.
+        """
         headers = {}
         if len(body) > WORTH_PACKING_BYTES:
             body, headers = gzip.compress(body, 1, mtime=0), {"Content-Encoding": "gzip"}

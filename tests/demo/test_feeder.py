@@ -113,9 +113,8 @@ def test_roads_go_to_their_own_source(gateway: Gateway) -> None:
     assert len(set(publications)) == len(publications)
 
 
-def test_a_gateway_without_broker_is_asked_again(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feeder_module, "RETRY_S", 0.01)
-    gateway.statuses = [503, 503, 503]
+def test_a_gateway_without_broker_is_asked_again(gateway: Gateway) -> None:
+    gateway.statuses = [503, 503]
     feeder = feeding(gateway)
     feeder.start()
     wait_until(lambda: len(gateway.times("cameras")) > 4, "readings arrive")
@@ -144,8 +143,7 @@ def test_an_answer_that_should_not_be_ends_it_with_a_reason(gateway: Gateway) ->
 
 
 def test_a_gateway_that_is_gone_for_too_long_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feeder_module, "RETRY_S", 0.01)
-    monkeypatch.setattr(feeder_module, "TRIES_S", 0.05)
+    monkeypatch.setattr(feeder_module, "PATIENCE_S", 0.05)
     server = Gateway()
     server.server_close()
     feeder = feeding(server)
