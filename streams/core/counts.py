@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.reading import Metric
-from streams.core.layout import Layout, Rate
-from streams.core.slots import EMPTY, Slots
+from streams.core.layout import Group, Layout, Rate
+from streams.core.slots import EMPTY, LONG_AGO, Slots
 
 PARTS = 3600
 """A count is held in whole parts of 1/3600, exact for every hourly rate."""
@@ -19,23 +19,20 @@ LONGEST_GAP = 3
 ROLL_OVER_SHARE = 0.9
 """A counter that falls from above this share of its greatest count rolled over; from below it was reset."""
 
-LONG_AGO = -(1 << 62)
-"""Before any reading; far enough from the smallest int64 to be subtracted from."""
-
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 
-def entry_value(layout: Layout, channel: npt.NDArray[np.intp], span_us: Ints, value: Floats) -> Floats:
+def entry_value(group: Group, span_us: Ints, value: Floats) -> Floats:
     """The value as it is held in a slot.
 
     Counts per interval and running counts become parts of 1/3600, rates per hour as well (rate x seconds), all
     rounded half up, once; states and mean speeds stay as they are. NaN stays NaN.
     """
-    role, semantics = layout.channel_role[channel], layout.channel_semantics[channel]
-    parts = np.where(semantics == Rate.RATE, value * (span_us / 1e6), value * PARTS)
-    as_is = (semantics == Rate.INSTANT) | (role == Metric.SPEED)
-    return np.where(as_is, value, np.floor(parts + 0.5))
+    if group.is_instant or group.role is Metric.SPEED:
+        return value
+    parts = value * (span_us / 1e6) if group.semantics is Rate.RATE else value * PARTS
+    return np.asarray(np.floor(parts + 0.5))
 
 
 def shared_until(parts: Ints, elapsed_us: Ints, span_us: Ints) -> Ints:

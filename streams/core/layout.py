@@ -44,6 +44,44 @@ _RATE_OF = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What many channels have in common, so that readings of one group are handled with plain numbers.
+
+    Parameters
+    ----------
+    interval_us, delay_us : int
+    semantics : Rate
+    role : Metric
+    on_event, counted : bool
+    row_us : int
+        Row length of the place.
+    """
+
+    interval_us: int
+    delay_us: int
+    semantics: Rate
+    role: Metric
+    on_event: bool
+    counted: bool
+    row_us: int
+
+    @property
+    def ring_us(self) -> int:
+        """How much time the slots of a channel span."""
+        return self.delay_us + RING_SLACK_US + 2 * self.row_us
+
+    @property
+    def slots(self) -> int:
+        """Length of a channel's ring."""
+        return self.ring_us // self.interval_us + 3
+
+    @property
+    def is_instant(self) -> bool:
+        """Whether its readings are states."""
+        return self.semantics is Rate.INSTANT
+
+
 @dataclass(slots=True)
 class _Channel:
     sensor: int
@@ -90,6 +128,9 @@ class Layout:
         metrics.
     channel_partner : int array
         For a mean speed the channel that counts the same lane's vehicles; -1 for none.
+    channel_group : int16 array
+        Position in `groups`.
+    groups : list of Group
     lookup : int32 array, sensor numbers x METRIC_LIMIT
         The channel of a reading, or -1.
     """
@@ -113,6 +154,8 @@ class Layout:
     channel_view_m2: npt.NDArray[np.float64]
     channel_rolls_over_at: npt.NDArray[np.float64]
     channel_partner: npt.NDArray[np.intp]
+    channel_group: npt.NDArray[np.int16]
+    groups: list[Group]
     lookup: npt.NDArray[np.int32]
 
     def places_of(self, kind: PlaceKind) -> npt.NDArray[np.intp]:
@@ -242,6 +285,12 @@ def _arrays(city: City, places: list[_Place]) -> Layout:
     counted = [
         channel.counted and channel.interval_us <= spans[at] for at, channel in rows
     ]
+    groups: dict[Group, int] = {}
+    group_of = [
+        groups.setdefault(Group(channel.interval_us, channel.delay_us, channel.semantics, channel.role,
+                                channel.on_event, is_counted, spans[at]), len(groups))
+        for (at, channel), is_counted in zip(rows, counted, strict=True)
+    ]
     delay_us = np.zeros(len(places), np.int64)
     for at, channel in rows:
         delay_us[at] = max(delay_us[at], channel.delay_us)
@@ -268,6 +317,8 @@ def _arrays(city: City, places: list[_Place]) -> Layout:
             vehicles_of.get((at, channel.lane), -1) if channel.role is Metric.SPEED else -1
             for at, channel in rows
         ], np.intp),
+        channel_group=np.array(group_of, np.int16),
+        groups=list(groups),
         lookup=lookup,
     )
 

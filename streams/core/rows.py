@@ -46,7 +46,7 @@ def _batch(schema: pa.Schema, columns: dict[str, npt.NDArray[Any]],
 def zone_rows(layout: Layout, figures: ZoneFigures, windows: ZoneWindows, zone: Places,
               start_us: Ints) -> pa.RecordBatch:
     """Rows of zone windows; everything about people follows from the band."""
-    at = zone, windows.ring(zone, start_us)
+    at = windows.ring(zone, start_us), zone
     low, high, level = windows.low[at], windows.high[at], windows.level[at]
     coverage, trend = windows.coverage(zone, start_us), windows.trend(zone, start_us)
     has_value = level >= 0

@@ -44,8 +44,8 @@ class LevelRules:
         self.cases = [Case() for _ in self._rules]
         self._busy = np.zeros(len(zones), np.bool_)
         """Cases that are not wholly at rest: only they and those that are over need a look."""
-        self._over_up = np.zeros((len(zones), rings), np.bool_)
-        self._over_down = np.zeros((len(zones), rings), np.bool_)
+        self._over_up = np.zeros((rings, len(zones)), np.bool_)
+        self._over_down = np.zeros((rings, len(zones)), np.bool_)
         self._level_before = np.zeros(len(layout.places_of(PlaceKind.ZONE)), np.int64)
         self._window_level_before = self._level_before.copy()
         self._gain = np.full(len(figures.area_m2), np.nan)
@@ -76,10 +76,11 @@ class LevelRules:
         over_up, over_down = present & (counted >= up), present & (counted >= down)
         kept = counts[self._zone]
         start = windows.window_of_step(step_us)
-        ring = windows.ring(self._zone, start[self._zone])
-        case_numbers = np.arange(len(self.cases))
-        self._over_up[case_numbers, ring] |= over_up & kept
-        self._over_down[case_numbers, ring] |= over_down & kept
+        # Nearly always few cases are over an edge: only their windows are touched.
+        over = np.flatnonzero(over_down & kept)
+        ring = windows.ring(self._zone[over], start[self._zone[over]])
+        self._over_up[ring, over] |= over_up[over]
+        self._over_down[ring, over] = True
         told: list[Transition] = []
         for number in np.flatnonzero(self._on_grid & present & (over_up | self._busy)).tolist():
             zone = self._zone[number]
@@ -101,8 +102,8 @@ class LevelRules:
         coverage = windows.coverage(zone, start_us)
         closed = np.flatnonzero(position[self._zone] >= 0)
         case_ring = ring[position[self._zone[closed]]]
-        over_up, over_down = self._over_up[closed, case_ring], self._over_down[closed, case_ring]
-        self._over_up[closed, case_ring] = self._over_down[closed, case_ring] = False
+        over_up, over_down = self._over_up[case_ring, closed], self._over_down[case_ring, closed]
+        self._over_up[case_ring, closed] = self._over_down[case_ring, closed] = False
         told: list[Transition] = []
         for index in np.flatnonzero(self._busy[closed] | over_up).tolist():
             number = int(closed[index])
@@ -110,21 +111,21 @@ class LevelRules:
             told += self._closed(number, bool(over_up[index]), bool(over_down[index]), int(start_us[at]),
                                  int(ring[at]), float(coverage[at]), windows, now_us)
             self._busy[number] = not self.cases[number].at_rest
-        level = windows.level[zone, ring]
+        level = windows.level[ring, zone]
         self._window_level_before[zone] = np.where(level >= 0, level, self._window_level_before[zone])
         return told
 
     def _closed(self, number: int, over_up: bool, over_down: bool, start_us: int, ring: int,
                 coverage: float, windows: ZoneWindows, now_us: int) -> list[Transition]:
         case, parameters, zone = self.cases[number], self._parameters[number], int(self._zone[number])
-        level = int(windows.level[zone, ring])
+        level = int(windows.level[ring, zone])
         missing = level < 0
         changes: list[Change] = []
         if not self._on_grid[number] and not missing:
             before = int(self._window_level_before[zone])
             changes += rise(case, parameters, Rise(over_up, True, level, before))
         changes += fall(case, parameters, Fall(missing, over_up, over_down, level, coverage))
-        low, high = int(windows.low[zone, ring]), int(windows.high[zone, ring])
+        low, high = int(windows.low[ring, zone]), int(windows.high[ring, zone])
         return [self._told(number, change, now_us, start_us, low, high, coverage) for change in changes]
 
     def _told(self, number: int, change: Change, at_us: int, start_us: int, low: int, high: int,

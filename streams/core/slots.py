@@ -10,14 +10,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from streams.core.layout import RING_SLACK_US, Layout, Rate
+from streams.core.layout import Group, Layout, Rate
 
 EMPTY = np.iinfo(np.int64).min
 """The begin of a slot that holds nothing."""
 
+LONG_AGO = -(1 << 62)
+"""Before any reading; far enough from the smallest int64 to be subtracted from."""
+
 Channels = npt.NDArray[np.intp]
 Times = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +61,8 @@ class Slots:
 
     def __init__(self, layout: Layout) -> None:
         self._interval_us = layout.channel_interval_us
-        self._newest = np.isin(layout.channel_semantics, (Rate.INSTANT, Rate.CUMULATIVE))
-        spans = layout.place_span_us[layout.channel_place]
-        self.ring_us: Times = layout.channel_delay_us + RING_SLACK_US + 2 * spans
-        self._length = self.ring_us // self._interval_us + 3
+        lengths = np.array([group.slots for group in layout.groups], np.int64)
+        self._length = lengths[layout.channel_group] if len(lengths) else np.zeros(0, np.int64)
         self._offset = np.concatenate([[0], np.cumsum(self._length)]).astype(np.int64)
         size = int(self._offset[-1])
         self.begin: Times = np.full(size, EMPTY, np.int64)
@@ -73,48 +75,54 @@ class Slots:
         """Where in the flat arrays a channel's reading with this begin lies; shapes broadcast."""
         return self._offset[channel] + begin // self._interval_us[channel] % self._length[channel]
 
-    def put(self, channel: Channels, begin: Times, span_us: Times, value: Floats,
-            weight: npt.NDArray[np.float32], store: npt.NDArray[np.bool_]) -> Put:
-        """Store readings; where `store` is false only say what they would have been.
+    def put(self, group: Group, channel: Channels, begin: Times, span_us: Times, value: Floats,
+            weight: npt.NDArray[np.float32], store: Mask | None) -> Put:
+        """Store readings of one group; where `store` is false only say what they would have been.
 
         Of two readings of one interval with different begins, the earlier stands for counts of intervals (the
         later one overlaps it) and the later for states and running counts, whatever the order of arrival.
         """
-        count = len(channel)
-        slot = self.slot(channel, begin)
-        numbers = np.arange(count, dtype=np.int32)
+        slot = self._offset[channel] + begin // group.interval_us % group.slots
+        numbers = np.arange(len(channel), dtype=np.int32)
         self._first[slot[::-1]] = numbers[::-1]
-        first = self._first[slot] == numbers
-        if first.all():
-            return self._put_distinct(channel, slot, begin, span_us, value, weight, store)
-        done = Put(*(np.zeros(count, np.bool_) for _ in range(4)))
+        if (self._first[slot] == numbers).all():
+            return self._put_distinct(group, slot, begin, span_us, value, weight, store)
+        done = Put(*(np.zeros(len(channel), np.bool_) for _ in range(4)))
         rest = numbers.astype(np.intp)
         while len(rest):  # as often as the most repeated slot
             self._first[slot[rest][::-1]] = rest[::-1]
             now = rest[self._first[slot[rest]] == rest]
-            part = self._put_distinct(channel[now], slot[now], begin[now], span_us[now], value[now],
-                                      weight[now], store[now])
+            part = self._put_distinct(group, slot[now], begin[now], span_us[now], value[now], weight[now],
+                                      None if store is None else store[now])
             for name in ("filled", "duplicate", "correction", "overlap"):
                 getattr(done, name)[now] = getattr(part, name)
             rest = np.setdiff1d(rest, now, assume_unique=True)
         return done
 
-    def _put_distinct(self, channel: Channels, slot: npt.NDArray[np.intp], begin: Times, span_us: Times,
-                      value: Floats, weight: npt.NDArray[np.float32], store: npt.NDArray[np.bool_]) -> Put:
-        old_begin, old_value = self.begin[slot], self.value[slot]
+    def _put_distinct(self, group: Group, slot: npt.NDArray[np.intp], begin: Times, span_us: Times,
+                      value: Floats, weight: npt.NDArray[np.float32], store: Mask | None) -> Put:
+        old_begin = self.begin[slot]
+        near = np.abs(begin - np.maximum(old_begin, LONG_AGO)) < group.interval_us
+        if store is None and not near.any():  # nothing of this interval is there yet
+            self._write(group, slot, begin, span_us, value, weight)
+            return Put(~near, near, near, near)
+        stored = np.ones(len(slot), np.bool_) if store is None else store
+        old_value = self.value[slot]
         same_key = old_begin == begin
         same_value = (old_value == value) | (np.isnan(old_value) & np.isnan(value))
         duplicate = same_key & same_value & (self.span_us[slot] == span_us)
-        interval = self._interval_us[channel]
-        overlap = ~same_key & (old_begin // interval == begin // interval)
-        write = store & ~duplicate
-        if overlap.any():
-            write &= ~overlap | (self._newest[channel] == (begin > old_begin))
-        at = slot[write]
-        self.begin[at], self.span_us[at] = begin[write], span_us[write]
-        self.value[at], self.weight[at] = value[write], weight[write]
-        return Put(filled=store & ~same_key & ~overlap, duplicate=duplicate,
+        overlap = ~same_key & (old_begin // group.interval_us == begin // group.interval_us)
+        newest_stands = group.semantics in (Rate.INSTANT, Rate.CUMULATIVE)
+        write = stored & ~duplicate & (~overlap | ((begin > old_begin) == newest_stands))
+        self._write(group, slot[write], begin[write], span_us[write], value[write], weight[write])
+        return Put(filled=stored & ~same_key & ~overlap, duplicate=duplicate,
                    correction=same_key & ~duplicate, overlap=overlap)
+
+    def _write(self, group: Group, slot: npt.NDArray[np.intp], begin: Times, span_us: Times, value: Floats,
+               weight: npt.NDArray[np.float32]) -> None:
+        self.begin[slot], self.value[slot] = begin, value
+        if not group.is_instant:  # a sample has neither
+            self.span_us[slot], self.weight[slot] = span_us, weight
 
     def gather(self, channel: Channels, first_begin: Times, slots: int) -> npt.NDArray[np.intp]:
         """Positions of `slots` consecutive slots from the one of `first_begin`; shape channels x slots."""

@@ -47,6 +47,9 @@ class States:
         self._zones = zones
         people = layout.channel_counted & (layout.channel_role == Metric.PEOPLE)
         self._channels = np.flatnonzero(people)
+        self._zone = layout.channel_place[self._channels]
+        self._view_m2 = layout.channel_view_m2[self._channels]
+        self._hold_us = layout.channel_hold_us[self._channels]
         self._quick = self._channels[layout.channel_interval_us[self._channels] < STEP_US]
         self.held_begin = np.full(len(people), EMPTY, np.int64)
         self.held_value = np.full(len(people), np.nan)
@@ -54,26 +57,29 @@ class States:
 
     def sampled(self, channel: npt.NDArray[np.intp], begin: npt.NDArray[np.int64], value: Floats) -> None:
         """Take samples in; the newest by its own time is held, whatever the order of arrival."""
-        order = np.argsort(begin, kind="stable")
-        newer = order[begin[order] >= self.held_begin[channel[order]]]
-        at = channel[newer]
-        self.held_begin[at], self.held_value[at] = begin[newer], value[newer]
-        self.fresh[at] = True
+        if not (begin[1:] >= begin[:-1]).all():
+            order = np.argsort(begin, kind="stable")
+            channel, begin, value = channel[order], begin[order], value[order]
+        newer = begin >= self.held_begin[channel]
+        if not newer.all():
+            channel, begin, value = channel[newer], begin[newer], value[newer]
+        self.held_begin[channel], self.held_value[channel] = begin, value
+        self.fresh[channel] = True
 
     def at_step(self, step_us: int, slots: Slots) -> ZoneStates:
         """Zones at a step of the grid, as known now; forgets what was fresh."""
         channels = self._channels
         value = self.held_value[channels]
-        value[step_us - self.held_begin[channels] > self._layout.channel_hold_us[channels]] = np.nan
+        value[step_us - self.held_begin[channels] > self._hold_us] = np.nan
         if len(self._quick):
             mean = _means_within(self._layout, slots, self._quick, step_us)
             quick = np.isin(channels, self._quick, assume_unique=True)
             value[quick] = np.where(np.isnan(mean), value[quick], mean)
         present = ~np.isnan(value)
-        zone = self._layout.channel_place[channels]
-        counted, view = np.zeros(self._zones), np.zeros(self._zones)
-        np.add.at(counted, zone[present], value[present])
-        np.add.at(view, zone[present], self._layout.channel_view_m2[channels][present])
+        zone = self._zone
+        # Absent ones add nothing; sums of whole counts are exact in any order.
+        counted = np.bincount(zone, np.where(present, value, 0.0), self._zones).astype(np.float64)
+        view = np.bincount(zone, np.where(present, self._view_m2, 0.0), self._zones).astype(np.float64)
         fresh = np.bincount(zone[present & self.fresh[channels]], minlength=self._zones) > 0
         self.fresh[channels] = False
         return ZoneStates(counted, view, fresh)

@@ -15,13 +15,13 @@ from schemas.reading import Batch
 from schemas.refusal import Reason
 from streams.core.counts import LONGEST_GAP, LONGEST_SPAN, entry_value
 from streams.core.effect import Effect, LiveRows
-from streams.core.layout import PlaceKind, Rate, layout
+from streams.core.layout import Group, PlaceKind, Rate, layout
 from streams.core.levels import LevelEdges, zone_figures
 from streams.core.log_time import STEP_US, UNSET, LogTime, first_step_after
 from streams.core.revisions import Revisions
 from streams.core.rows import gate_rows, road_rows, zone_rows
 from streams.core.rules import LevelRules
-from streams.core.slots import Slots
+from streams.core.slots import Put, Slots
 from streams.core.states import States
 from streams.core.windows import Windows
 from streams.core.zone_windows import ZoneWindows, judged
@@ -68,6 +68,8 @@ class Partition:
         self._zone_windows = ZoneWindows(self._zones, self._windows.rings,
                                          self._layout.place_span_us[: self._zones])
         self._rules = LevelRules(city, self._layout, self._figures, self._windows.rings)
+        self._revising: list[tuple[npt.NDArray[np.intp], npt.NDArray[np.int64], npt.NDArray[np.int64]]] = []
+        """Late readings of roads in the message at hand: channel, begin and end."""
         self._rows: dict[LiveTable, list[pa.RecordBatch]] = {table: [] for table in LiveTable}
         self._told: list[Effect] = []
         self.counters: Counter[str] = Counter()
@@ -133,50 +135,82 @@ class Partition:
         self.counters["readings"] += len(batch)
         lookup = self._layout.lookup
         numbered = (batch.sensor >= 0) & (batch.sensor < len(lookup)) & (batch.metric < lookup.shape[1])
-        channel = lookup[np.where(numbered, batch.sensor, 0), np.where(numbered, batch.metric, 0)]
-        span_us = batch.span_ms.astype(np.int64) * 1000
-        known = numbered & (channel >= 0)
-        fits = known & (span_us <= LONGEST_SPAN * self._layout.channel_interval_us[channel])
-        self.counters["unknown"] += int(len(batch) - known.sum())
-        self.counters["bad-span"] += int(known.sum() - fits.sum())
-        at = np.flatnonzero(fits)
-        if not len(at):
+        if numbered.all():
+            channel = lookup[batch.sensor, batch.metric]
+        else:
+            channel = np.where(numbered, lookup[np.where(numbered, batch.sensor, 0),
+                                                np.where(numbered, batch.metric, 0)], -1)
+        known = channel >= 0
+        if not known.all():
+            self.counters["unknown"] += int(len(batch) - known.sum())
+            channel, batch = channel[known], batch.take(known)
+        if not len(batch):
             return False
-        return self._store(channel[at].astype(np.intp), batch.begin[at], span_us[at], batch.value[at],
-                           batch.weight[at], now_us)
+        number = self._layout.channel_group[channel]
+        groups = [int(number[0])] if (number == number[0]).all() else np.unique(number).tolist()
+        complete = False
+        for group in groups:
+            mine = slice(None) if len(groups) == 1 else np.flatnonzero(number == group)
+            complete |= self._take_group(
+                self._layout.groups[group], channel[mine].astype(np.intp), batch.begin[mine],
+                batch.span_ms[mine].astype(np.int64) * 1000, batch.value[mine], batch.weight[mine], now_us)
+        self._revise()
+        return complete
 
-    def _store(self, channel: npt.NDArray[np.intp], begin: npt.NDArray[np.int64],
-               span_us: npt.NDArray[np.int64], value: npt.NDArray[np.float64],
-               weight: npt.NDArray[np.float32], now_us: int) -> bool:
-        open_start = self._windows.open_start[self._layout.channel_place[channel]]
-        instant = self._layout.channel_semantics[channel] == Rate.INSTANT
-        late = np.where(instant, begin < open_start, begin + span_us <= open_start)
-        # A running count is the base of differences for three intervals after it.
-        base_us = LONGEST_GAP * self._layout.channel_interval_us[channel]
-        late &= (self._layout.channel_semantics[channel] != Rate.CUMULATIVE) | (begin < open_start - base_us)
-        ahead = begin >= open_start + self._slots.ring_us[channel]
-        held = entry_value(self._layout, channel, span_us, value)
-        revising = late & ~ahead & self._revisions.reach(channel, begin)
-        put = self._slots.put(channel, begin, span_us, held, weight, ~(late | ahead) | revising)
-        self._revise(revising & ~put.duplicate, channel, begin, begin + span_us)
-        late &= ~revising
-        self.counters["duplicates"] += int(put.duplicate.sum())
-        self.counters["corrections"] += int(put.correction.sum())
-        self.counters["overlaps"] += int(put.overlap.sum())
-        self.counters["late"] += int((late & ~put.duplicate).sum())
-        self.counters["ahead"] += int(ahead.sum())
-        self.counters["not-counted"] += int((~self._layout.channel_counted[channel]).sum())
-        state = instant & ~ahead
-        if state.any():
-            self._states.sampled(channel[state], begin[state], held[state])
-        return self._windows.take(channel, begin, span_us, put.filled, now_us)
+    def _take_group(self, group: Group, channel: npt.NDArray[np.intp], begin: npt.NDArray[np.int64],
+                    span_us: npt.NDArray[np.int64], value: npt.NDArray[np.float64],
+                    weight: npt.NDArray[np.float32], now_us: int) -> bool:
+        fits = span_us <= LONGEST_SPAN * group.interval_us
+        if not fits.all():
+            self.counters["bad-span"] += int(len(fits) - fits.sum())
+            channel, begin, span_us = channel[fits], begin[fits], span_us[fits]
+            value, weight = value[fits], weight[fits]
+        place = self._layout.channel_place[channel]
+        open_start = self._windows.open_start[place]
+        held = entry_value(group, span_us, value)
+        late = self._late(group, begin, span_us, open_start)
+        ahead = begin >= open_start + group.ring_us
+        refused = late | ahead
+        revising = np.zeros(0, np.bool_)
+        store: Mask | None = None
+        if refused.any():
+            revising = late & ~ahead & self._revisions.reach(channel, begin)
+            store = ~refused | revising
+            self.counters["ahead"] += int(ahead.sum())
+        put = self._slots.put(group, channel, begin, span_us, held, weight, store)
+        if store is not None:
+            self.counters["late"] += int((late & ~revising & ~put.duplicate).sum())
+            changed = revising & ~put.duplicate
+            self._revising.append((channel[changed], begin[changed], (begin + span_us)[changed]))
+        self._count(group, put)
+        if group.is_instant and group.counted:
+            sampled = slice(None) if store is None else ~ahead
+            self._states.sampled(channel[sampled], begin[sampled], held[sampled])
+        return self._windows.take(group, channel, place, begin, span_us, put.filled, now_us)
 
-    def _revise(self, revising: Mask, channel: npt.NDArray[np.intp], begin: npt.NDArray[np.int64],
-                end: npt.NDArray[np.int64]) -> None:
-        """Tell road windows again that late readings or corrections changed."""
-        if not revising.any():
+    def _late(self, group: Group, begin: npt.NDArray[np.int64], span_us: npt.NDArray[np.int64],
+              open_start: npt.NDArray[np.int64]) -> Mask:
+        if group.is_instant:
+            return np.asarray(begin < open_start)
+        if group.semantics is Rate.CUMULATIVE:  # the base of differences for three intervals after it
+            return np.asarray(begin < open_start - LONGEST_GAP * group.interval_us)
+        return np.asarray(begin + span_us <= open_start)
+
+    def _count(self, group: Group, put: Put) -> None:
+        if not group.counted:
+            self.counters["not-counted"] += len(put.filled)
+        if not put.filled.all():
+            self.counters["duplicates"] += int(put.duplicate.sum())
+            self.counters["corrections"] += int(put.correction.sum())
+            self.counters["overlaps"] += int(put.overlap.sum())
+
+    def _revise(self) -> None:
+        """Tell road windows again that late readings or corrections of this message changed, each once."""
+        late, self._revising = self._revising, []
+        if not any(len(channel) for channel, _, _ in late):
             return
-        road, start_us, revision = self._revisions.touched(channel[revising], begin[revising], end[revising])
+        channel, begin, end = (np.concatenate([one[part] for one in late]) for part in range(3))
+        road, start_us, revision = self._revisions.touched(channel, begin, end)
         self.counters["revisions"] += len(road)
         self._rows[LiveTable.ROAD].append(road_rows(self._layout, self._slots, road, start_us, revision))
 

@@ -4,7 +4,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from streams.core.layout import MINUTE_US, NEVER_EARLY, RING_SLACK_US, Layout, Rate
+from streams.core.layout import MINUTE_US, NEVER_EARLY, RING_SLACK_US, Group, Layout, Rate
 
 SILENT_AFTER = 3
 """Intervals without a report, beyond its allowed delay, after which a sensor is not waited for."""
@@ -14,6 +14,7 @@ FAR_FUTURE = np.iinfo(np.int64).max
 
 Places = npt.NDArray[np.intp]
 Times = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 
 class Windows:
@@ -30,7 +31,7 @@ class Windows:
     """
 
     STATE = ("open_start", "_arrived", "_expected", "_delay_us", "_last_heard", "_overhang_us", "_live", "_moved",
-             "next_deadline")
+             "_all_live", "_next_end", "next_deadline")
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
@@ -51,6 +52,9 @@ class Windows:
         self._slots_a_window = -(-span[layout.channel_place] // layout.channel_interval_us)
         self._slots_a_window[layout.channel_on_event] = NEVER_EARLY
         self._moved = True
+        self._all_live = False
+        self._next_end = 0
+        """No window ends before it."""
         self.next_deadline = FAR_FUTURE
 
     def start(self, log_time_us: int) -> None:
@@ -64,28 +68,37 @@ class Windows:
         """The ring position of a place's window."""
         return (start_us // self._layout.place_span_us[place] % self.rings).astype(np.intp)
 
-    def take(self, channel: Places, begin: Times, span_us: Times, filled: npt.NDArray[np.bool_],
+    def take(self, group: Group, channel: Places, place: Places, begin: Times, span_us: Times, filled: Mask,
              log_time_us: int) -> bool:
-        """Note reports and newly filled slots; whether a touched window is now complete and over."""
+        """Note reports of a group and newly filled slots; whether a touched window is now complete and over."""
         self._last_heard[channel] = log_time_us
-        overhang = self._overhang(channel, begin + span_us)
-        self._moved = self._moved or bool((self._overhang_us[channel] != overhang).any())
-        self._overhang_us[channel] = overhang
-        revived = channel[self._layout.channel_counted[channel] & ~self._live[channel]]
-        if len(revived):
-            self._live[revived] = True
-            self._count_expected()
-        counted = filled & self._layout.channel_counted[channel]
-        place = self._layout.channel_place[channel[counted]]
-        if not len(place):
+        if not group.is_instant:
+            self._note_overhang(group, channel, begin + span_us)
+        if not group.counted:
             return False
+        if not self._all_live:
+            revived = channel[~self._live[channel]]
+            if len(revived):
+                self._live[revived] = True
+                self._count_expected()
+        if not filled.all():
+            place, begin = place[filled], begin[filled]
         # A running count stands for the interval before it.
-        running = self._layout.channel_semantics[channel[counted]] == Rate.CUMULATIVE
-        back_us = np.where(running, self._layout.channel_interval_us[channel[counted]], 0)
-        at = place, self.ring(place, begin[counted] - back_us)
-        np.add.at(self._arrived, at, 1)
-        over = self.open_start[place] + self._layout.place_span_us[place] <= log_time_us
+        back_us = group.interval_us if group.semantics is Rate.CUMULATIVE else 0
+        ring = (begin - back_us) // group.row_us % self.rings
+        np.add.at(self._arrived.reshape(-1), place * self.rings + ring, 1)
+        if log_time_us < self._next_end:
+            return False
+        over = self.open_start[place] + group.row_us <= log_time_us
         return bool((over & self._complete(place)).any())
+
+    def _note_overhang(self, group: Group, channel: Places, end: Times) -> None:
+        beyond = end % group.interval_us
+        overhang = np.where(group.interval_us - beyond >= UNWAITED_SHARE * group.interval_us, beyond, 0)
+        moved = self._overhang_us[channel] != overhang
+        if moved.any():
+            self._moved = True
+            self._overhang_us[channel] = overhang
 
     def refresh(self, log_time_us: int) -> None:
         """Judge anew which sensors are silent."""
@@ -100,19 +113,14 @@ class Windows:
         everyone = np.arange(len(end))
         due = (end <= log_time_us) & (self._complete(everyone) | (end + self._delay_us <= log_time_us))
         self.next_deadline = int((end + self._delay_us).min(initial=FAR_FUTURE))
+        self._next_end = int(end.min(initial=FAR_FUTURE))
         return due
 
     def close(self, place: Places) -> None:
         """Go on to the next window of these places."""
         self._arrived[place, self.ring(place, self.open_start[place])] = 0
         self.open_start[place] += self._layout.place_span_us[place]
-
-    def _overhang(self, channel: Places, end: Times) -> Times:
-        interval = self._layout.channel_interval_us[channel]
-        beyond = end % interval
-        waited = (self._layout.channel_semantics[channel] != Rate.INSTANT) & (
-            interval - beyond >= UNWAITED_SHARE * interval)
-        return np.where(waited, beyond, 0)
+        self._next_end = 0  # not known before the next look
 
     def _complete(self, place: Places) -> npt.NDArray[np.bool_]:
         expected = self._expected[place]
@@ -120,6 +128,7 @@ class Windows:
 
     def _count_expected(self) -> None:
         live = np.flatnonzero(self._live)
+        self._all_live = len(live) == int(self._layout.channel_counted.sum())
         place = self._layout.channel_place[live]
         self._expected[:] = 0
         np.add.at(self._expected, place, self._slots_a_window[live])

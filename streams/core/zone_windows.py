@@ -70,13 +70,14 @@ class ZoneWindows:
     def __init__(self, zones: int, rings: int, span_us: Ints) -> None:
         self._span_us = span_us
         self._rings = rings
-        self.low = np.full((zones, rings), NO_VALUE, np.int64)
-        self.high = np.full((zones, rings), NO_VALUE, np.int64)
-        self.level = np.full((zones, rings), NO_VALUE, np.int64)
-        self._share = np.zeros((zones, rings))
-        self._before = np.full((zones, rings), NO_VALUE, np.int64)
+        self._spans = [(int(span), np.flatnonzero(span_us == span)) for span in np.unique(span_us)]
+        self.low = np.full((rings, zones), NO_VALUE, np.int64)
+        self.high = np.full((rings, zones), NO_VALUE, np.int64)
+        self.level = np.full((rings, zones), NO_VALUE, np.int64)
+        self._share = np.zeros((rings, zones))
+        self._before = np.full((rings, zones), NO_VALUE, np.int64)
         """Low edges of closed windows."""
-        self._before_start = np.full((zones, rings), -1, np.int64)
+        self._before_start = np.full((rings, zones), -1, np.int64)
         self.last_low = np.zeros(zones, np.int64)
         """Low edge of the window closed last; 0 where it was missing or none is closed."""
 
@@ -90,28 +91,34 @@ class ZoneWindows:
 
     def add(self, step_us: int, step: Step, counts: npt.NDArray[np.bool_]) -> None:
         """Let a step raise the maxima of its window, in the zones whose window `counts`."""
-        zone = np.flatnonzero(step.present & counts)
-        at = zone, self.ring(zone, self.window_of_step(step_us)[zone])
-        for kept, value in ((self.low, step.low), (self.high, step.high), (self.level, step.level)):
-            kept[at] = np.maximum(kept[at], value[zone])
-        self._share[at] += step.share[zone]
+        seen = step.present & counts
+        low, high, level = (np.where(seen, value, NO_VALUE) for value in (step.low, step.high, step.level))
+        share = np.where(seen, step.share, 0.0)
+        for span_us, zone in self._spans:
+            ring = (step_us - 1) // span_us % self._rings
+            # Zones of one row length share a ring position: whole rows, where there is only one.
+            at = (ring, slice(None)) if len(self._spans) == 1 else (ring, zone)
+            mine = slice(None) if len(self._spans) == 1 else zone
+            for kept, value in ((self.low, low), (self.high, high), (self.level, level)):
+                kept[at] = np.maximum(kept[at], value[mine])
+            self._share[at] += share[mine]
 
     def coverage(self, zone: Zones, start_us: Ints) -> Floats:
         """Share of area and time that a window's steps saw, 0 to 1."""
-        share = self._share[zone, self.ring(zone, start_us)]
+        share = self._share[self.ring(zone, start_us), zone]
         return np.asarray(np.minimum(share * STEP_US / self._span_us[zone], 1.0))
 
     def trend(self, zone: Zones, start_us: Ints) -> npt.NDArray[np.float64]:
         """-1, 0 or 1 against the band of five minutes (or one longer window) before; NaN without one."""
         back = np.maximum(TREND_BACK_US // self._span_us[zone], 1) * self._span_us[zone]
-        at = zone, self.ring(zone, start_us - back)
-        now = self.low[zone, self.ring(zone, start_us)]
+        at = self.ring(zone, start_us - back), zone
+        now = self.low[self.ring(zone, start_us), zone]
         known = (self._before_start[at] == start_us - back) & (self._before[at] >= 0) & (now >= 0)
         return np.where(known, np.sign(now - self._before[at]), np.nan)
 
     def close(self, zone: Zones, start_us: Ints) -> None:
         """Forget a window's steps; keep its band for trends and gates."""
-        at = zone, self.ring(zone, start_us)
+        at = self.ring(zone, start_us), zone
         self._before[at], self._before_start[at] = self.low[at], start_us
         self.last_low[zone] = np.maximum(self.low[at], 0)
         for kept in (self.low, self.high, self.level):
