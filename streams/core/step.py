@@ -26,6 +26,10 @@ from streams.core.states import States
 from streams.core.windows import Windows
 from streams.core.zone_windows import ZoneWindows, judged
 
+COUNTERS = (
+    "readings", "duplicates", "corrections", "overlaps", "late", "ahead", "unknown", "bad-span", "not-counted",
+    "revisions",
+)
 Mask = npt.NDArray[np.bool_]
 
 
@@ -41,8 +45,7 @@ class Partition:
     Attributes
     ----------
     counters : Counter of str
-        What became of readings since the start: `readings`, `duplicates`, `corrections`, `overlaps`, `late`,
-        `ahead`, `unknown`, `bad-span`, `not-counted`, `revisions` (of road rows). No counts of people.
+        What became of readings since the start, by `COUNTERS` (`revisions` are of road rows). No counts of people.
     """
 
     STATE = ("_next_step", "counters")
@@ -72,7 +75,7 @@ class Partition:
         """Late readings of roads in the message at hand: channel, begin and end."""
         self._rows: dict[LiveTable, list[pa.RecordBatch]] = {table: [] for table in LiveTable}
         self._told: list[Effect] = []
-        self.counters: Counter[str] = Counter()
+        self.counters: Counter[str] = Counter(dict.fromkeys(COUNTERS, 0))
 
     @property
     def log_time_us(self) -> int:
