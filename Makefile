@@ -7,13 +7,15 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 PYTHON ?=
 ARGS ?=
+MINUTES ?= 5
+SEED ?= 1
 SAY_PYTHON := Drukte needs Python 3.11, 3.12 or 3.13. Install one (Debian, Ubuntu: apt-get install python3 \
 	python3-venv) or name it: make PYTHON=/path/to/python3
 SAY_VENV := has no venv module. Install it (Debian, Ubuntu: apt-get install python3-venv) and try again
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint bench services
+.PHONY: help demo test lint bench chaos services
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -31,6 +33,9 @@ lint: $(VENV)/.dev ## Check style and types
 
 bench: $(VENV)/.dev services ## Measure again every figure that the documents print
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+chaos: $(VENV)/.dev services ## Kill and freeze the chain at random, then compare (MINUTES=5 SEED=1)
+	@$(BIN)/python -m tests.chaos --minutes $(MINUTES) --seed $(SEED) $(ARGS)
 
 services: $(VENV)/.dev ## Install the services of the tests beside the project (in .services)
 	@$(BIN)/python -m tests.services.install

@@ -14,6 +14,7 @@ class Topic(StrEnum):
     """Topic names; who may read which stands in docs/privacy.md."""
 
     SITE_LOG = "site-log"
+    SNAPSHOTS = "snapshots"
     LIVE = "live"
     ALERTS = "alerts"
     DELIVERIES = "deliveries"

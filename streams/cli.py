@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from schemas.errors import DrukteError, FatalError
-from streams import city_command, dashboards_command, db_command, simulate_command
+from streams import city_command, dashboards_command, db_command, doctor_command, simulate_command, verify_command
 
 app = typer.Typer(
     name="drukte", no_args_is_help=True, pretty_exceptions_enable=False,
@@ -19,6 +19,8 @@ app.add_typer(city_command.app, name="city")
 app.add_typer(db_command.app, name="db")
 app.add_typer(dashboards_command.app, name="dashboards")
 app.command()(simulate_command.simulate)
+app.command()(doctor_command.doctor)
+app.command()(verify_command.verify)
 
 SettingsFile = Annotated[
     Path | None, typer.Option("--settings", help="Settings file; else $DRUKTE_SETTINGS, else ./drukte.toml.")

@@ -66,6 +66,24 @@ class NdwSettings(_Strict, frozen=True, kw_only=True):
     poll_s: Annotated[float, msgspec.Meta(gt=0)] = 60.0
 
 
+class EdgeSettings(_Strict, frozen=True, kw_only=True):
+    """A topic with one native JSON reading a message, of a system that already speaks Kafka.
+
+    Parameters
+    ----------
+    topic : str
+        Theirs: it is never made or changed by Drukte.
+    source : str
+        The source of the city file that its readings belong to.
+    group : str
+        Consumer group; gateways of one deployment share it and the topic's partitions.
+    """
+
+    topic: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9._-]{1,249}$")]
+    source: str
+    group: Annotated[str, msgspec.Meta(min_length=1)] = "drukte-gateway"
+
+
 class GatewaySettings(_Strict, frozen=True, kw_only=True):
     """The gateway.
 
@@ -81,6 +99,8 @@ class GatewaySettings(_Strict, frozen=True, kw_only=True):
         How old a reading may be: beyond it no window and no seal takes it in.
     ndw : NdwSettings, optional
         Poll NDW for the city's road sensors.
+    edge : EdgeSettings, optional
+        Take readings from a topic as well.
     """
 
     host: str = "127.0.0.1"
@@ -90,6 +110,7 @@ class GatewaySettings(_Strict, frozen=True, kw_only=True):
     skew_s: float = 30.0
     oldest_s: float = 86_400.0
     ndw: NdwSettings | None = None
+    edge: EdgeSettings | None = None
 
 
 class ServeSettings(_Strict, frozen=True, kw_only=True):
@@ -97,6 +118,21 @@ class ServeSettings(_Strict, frozen=True, kw_only=True):
 
     host: str = "127.0.0.1"
     port: int = 8481
+
+
+class WorkerSettings(_Strict, frozen=True, kw_only=True):
+    """The worker.
+
+    Parameters
+    ----------
+    snapshot_s : float
+        How often the state is put away. A restart folds as much of the log again, in a fraction of the time.
+    session_s : float
+        After so long without a sign of life another worker takes over; Kafka's own least is 6.
+    """
+
+    snapshot_s: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 30.0
+    session_s: Annotated[float, msgspec.Meta(ge=6, le=30)] = 10.0
 
 
 class AlertmanagerSettings(_Strict, frozen=True, kw_only=True):
@@ -162,6 +198,20 @@ class DeliverSettings(_Strict, frozen=True, kw_only=True):
     queue_limit: Annotated[int, msgspec.Meta(ge=1)] = 1000
 
 
+class MetricsSettings(_Strict, frozen=True, kw_only=True):
+    """Metrics for Prometheus: `host`, and a port for each process; 0 = none.
+
+    Every process of a kind on one machine needs a port, and so a settings file, of its own.
+    """
+
+    host: str = "127.0.0.1"
+    port_gateway: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 0
+    port_worker: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 0
+    port_writer: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 0
+    port_deliver: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 0
+    port_serve: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 0
+
+
 class Settings(_Strict, frozen=True, kw_only=True):
     """All of `drukte.toml`; `city` is the path of the city file, relative to the settings file."""
 
@@ -170,8 +220,10 @@ class Settings(_Strict, frozen=True, kw_only=True):
     database: DatabaseSettings = DatabaseSettings()
     clock: ClockSettings = ClockSettings()
     gateway: GatewaySettings = GatewaySettings()
+    worker: WorkerSettings = WorkerSettings()
     deliver: DeliverSettings = DeliverSettings()
     serve: ServeSettings = ServeSettings()
+    metrics: MetricsSettings = MetricsSettings()
 
 
 def _path(wanted: type, value: object) -> Path:

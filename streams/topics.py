@@ -23,7 +23,9 @@ from streams.settings import KafkaSettings
 
 HOUR_MS = 3_600_000
 MESSAGE_BYTES = 8_000_000
-"""The largest message of any topic; producers and consumers are set to it too."""
+"""The largest message of any topic but `snapshots`; producers and consumers are set to it too."""
+SNAPSHOT_BYTES = 32_000_000
+"""The largest snapshot, compressed; the worker's producer is set to it too."""
 MOCK_PARTITIONS = 4
 """librdkafka's mock cluster makes every topic with four partitions; it cannot be told otherwise."""
 _EXISTS = "TOPIC_ALREADY_EXISTS"
@@ -55,6 +57,11 @@ def topic_plans(partitions: int) -> list[TopicPlan]:
     }
     return [
         TopicPlan(Topic.SITE_LOG, partitions, exact | _size()),
+        # A snapshot that a newer one replaced is gone within three hours, also where little is written.
+        TopicPlan(Topic.SNAPSHOTS, partitions, exact | {
+            "cleanup.policy": "compact,delete", "max.compaction.lag.ms": str(2 * HOUR_MS),
+            "max.message.bytes": str(SNAPSHOT_BYTES),
+        }),
         TopicPlan(Topic.LIVE, partitions, {"retention.ms": str(72 * HOUR_MS)} | _size()),
         # How old a transition is, and when an alert began by the wall clock, is the broker's word.
         TopicPlan(
@@ -93,6 +100,19 @@ def ensure_topics(kafka: KafkaSettings, timeout_s: float = 5.0) -> None:
     setup.create_missing()
     if faults := list(setup.faults()):
         raise FatalError(f"broker {kafka.bootstrap}: " + "; ".join(faults))
+
+
+def topic_faults(kafka: KafkaSettings, timeout_s: float = 5.0) -> list[str]:
+    """What is not as planned, a text each; makes and changes nothing.
+
+    Raises
+    ------
+    TransientError
+        The broker does not answer.
+    FatalError
+        It does not let us read its settings.
+    """
+    return list(_Setup(kafka, timeout_s).faults_as_found(with_settings=not kafka.mock))
 
 
 def _ensure_in_mock(kafka: KafkaSettings, timeout_s: float) -> None:
@@ -149,6 +169,15 @@ class _Setup:
             if time.monotonic() > until_s:
                 raise TransientError(f"broker {self._bootstrap} does not show new topics {sorted(missing)}")
             time.sleep(0.05)
+
+    def faults_as_found(self, *, with_settings: bool) -> Iterator[str]:
+        known = self._partitions_by_topic()
+        for plan in self._plans:
+            if plan.topic.value not in known:
+                yield f"topic {plan.topic} is not there"
+        self._plans = [plan for plan in self._plans if plan.topic.value in known]
+        if self._plans and with_settings:
+            yield from self.faults()
 
     def faults(self) -> Iterator[str]:
         yield from self._partition_faults()

@@ -62,6 +62,15 @@ class Channel(ABC):
         self._stopping = asyncio.Event()
         self._failures = 0
 
+    @property
+    def failures(self) -> int:
+        """Failed calls in a row; 0 = the receiver took the last one."""
+        return self._failures
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many transitions wait for the receiver."""
+
     @abstractmethod
     def add(self, told: Told, *, outdated: bool) -> None:
         """Take a transition that this receiver has not been told of."""
@@ -119,6 +128,10 @@ class AlertmanagerChannel(Channel):
         self._wording = wording
         self._rounds = Rounds(ALERTMANAGER, alerts, self._patience, deliver.resolve_for_s)
         self._next_try_us = 0
+
+    def __len__(self) -> int:
+        """As `Channel.__len__`."""
+        return len(self._rounds)
 
     def add(self, told: Told, *, outdated: bool) -> None:
         """Take a transition; what is outdated is seen by the round itself."""
@@ -178,6 +191,10 @@ class WebhookChannel(Channel):
         self._caller = caller
         self._wording = wording
         self._line = Line(webhook.name, patience(deliver), deliver.queue_limit)
+
+    def __len__(self) -> int:
+        """As `Channel.__len__`."""
+        return len(self._line)
 
     def add(self, told: Told, *, outdated: bool) -> None:
         """Take a transition."""

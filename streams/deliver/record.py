@@ -58,6 +58,10 @@ class Recorder:
         if self._lost:
             raise FatalError(f"{Topic.DELIVERIES}: the broker refused a record ({self._lost}); mend the topic")
 
+    def __len__(self) -> int:
+        """Records that wait for the broker."""
+        return len(self._producer)
+
     def close(self, limit_s: float) -> int:
         """Wait for the broker, at most `limit_s`; how many records it has not taken. Blocks."""
         left: int = self._producer.flush(limit_s)

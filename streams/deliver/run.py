@@ -6,7 +6,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import TypeVar
@@ -17,6 +17,7 @@ from schemas.city import City
 from schemas.delivery import Delivery
 from schemas.errors import FatalError, TransientError
 from schemas.log import Topic
+from streams import metrics
 from streams.clock import wall_us
 from streams.deliver.channels import ALERTMANAGER, AlertmanagerChannel, Channel, WebhookChannel
 from streams.deliver.dispatch import Dispatch, deliveries
@@ -26,6 +27,7 @@ from streams.deliver.post import Caller
 from streams.deliver.present import Alerts
 from streams.deliver.record import Recorder
 from streams.deliver.wording import Wording
+from streams.metrics import Figure
 from streams.settings import DeliverSettings, KafkaSettings, Settings
 from streams.topics import ensure_topics
 
@@ -94,8 +96,22 @@ class _Deliver:
         self._wording = Wording(city, settings.deliver.alert_url)
         self._recorder = Recorder(settings.kafka)
         self._forget_at_s = time.monotonic() + FORGET_EVERY_S
+        self._told: Sequence[Channel] = ()
+        self._messages = 0
+
+    def figures(self) -> Iterator[Figure]:
+        """The metrics of this moment."""
+        yield Figure(metrics.MESSAGES, self._messages)
+        yield Figure(metrics.WAITING, len(self._recorder), "records")
+        for channel in self._told:
+            yield Figure(metrics.WAITING, len(channel), f"receiver {channel.name}")
+            yield Figure(metrics.RECEIVER_FAILURES, channel.failures, channel.name)
 
     async def run(self) -> None:
+        with metrics.metrics_endpoint(self._settings.metrics, metrics.Process.DELIVER, self.figures):
+            await self._run()
+
+    async def _run(self) -> None:
         reader = TopicReader(self._settings.kafka, Topic.ALERTS)
         try:
             async with AsyncExitStack() as stack:
@@ -131,6 +147,8 @@ class _Deliver:
         dispatch = Dispatch(self._alerts, channels, recorded)
         for read in history:
             dispatch.take(read)
+        self._messages = len(history)
+        self._told = channels
         dispatch.forget_records()
         log.info("delivering", receivers=[channel.name for channel in channels], alerts_known=len(self._alerts))
         await self._run_tasks(reader, dispatch, channels)
@@ -158,6 +176,7 @@ class _Deliver:
         while not self._stop.is_set():
             for read in await asyncio.to_thread(reader.poll, POLL_S):
                 dispatch.take(read)
+                self._messages += 1
             self._recorder.poll()
             if time.monotonic() > self._forget_at_s:
                 self._forget_at_s = time.monotonic() + FORGET_EVERY_S

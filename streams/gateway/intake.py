@@ -3,7 +3,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 
@@ -109,7 +109,7 @@ class Intake:
             raise
         await self._outlet.send(source, batch)
         self._tally.requests += 1
-        self._refuse(source, len(body), refusals)
+        self.refuse(source, len(body), refusals)
         return Taken(len(batch), shortened(refusals))
 
     async def _read(self, source: str, body: bytes) -> tuple[Batch, list[Refusal]]:
@@ -121,8 +121,18 @@ class Intake:
     def _decode_native(self, source: str, body: bytes) -> Decoded:
         return native.decode(b"".join(decompressed(body, self._limit_bytes)), self._registry, source)
 
+    def read_messages(self, source: str, bodies: Sequence[bytes]) -> tuple[Batch, list[Refusal]]:
+        """Decode and admit many native bodies at once, as of a topic with one reading a message.
+
+        Each body that cannot be taken is a refusal of its own; nothing is sent or counted yet. May be called
+        in any thread.
+        """
+        return self._admissible(native.decode_messages(bodies, self._registry, source))
+
     def _admitted(self, source: str, body: bytes) -> tuple[Batch, list[Refusal]]:
-        decoded = self._decoders[source](source, body)
+        return self._admissible(self._decoders[source](source, body))
+
+    def _admissible(self, decoded: Decoded) -> tuple[Batch, list[Refusal]]:
         door = self._settings.gateway
         batch, refusals = admit(
             decoded.batch, self._registry, now_us(self._settings.clock),
@@ -131,11 +141,12 @@ class Intake:
         return batch, [*decoded.refusals, *refusals]
 
     def _refuse_whole(self, source: str, size: int, refused: RefusedError) -> None:
-        self._refuse(source, size, [
+        self.refuse(source, size, [
             Refusal(reason=Reason(refused.reason), where="the whole body", detail=str(refused))
         ])
 
-    def _refuse(self, source: str, size: int, refusals: list[Refusal]) -> None:
+    def refuse(self, source: str, size: int, refusals: list[Refusal]) -> None:
+        """Count refusals and send their dead letters; `size` is the bytes of what held them."""
         self._tally.refuse(source, refusals)
         for letter in letters_of(source, size, refusals, now_us(self._settings.clock)):
             number = f"{self._name}/{next(self._letter_numbers)}"

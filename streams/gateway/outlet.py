@@ -86,6 +86,16 @@ class Outlet:
         self._undelivered = [0] * partitions
         self.acknowledged_s: float | None = None
 
+    @property
+    def waiting_readings(self) -> int:
+        """Readings that wait for the broker."""
+        return self._waiting_readings
+
+    @property
+    def log_time_us(self) -> int:
+        """The newest stamp of a message, microseconds since 1970, UTC; 0 before the first."""
+        return max(self._stamp_us)
+
     async def send(self, source: str, batch: Batch) -> None:
         """Send readings; returns when the broker has acknowledged every message that holds one of them.
 

@@ -107,6 +107,10 @@ class LogProducer:
             raise FatalError(text) from None
         return waiting.delivered
 
+    def __len__(self) -> int:
+        """Messages that wait for the broker."""
+        return len(self._producer)
+
     def close(self, timeout_s: float) -> int:
         """Deliver what is queued, for at most `timeout_s`; how many messages were given up. Blocks."""
         left: int = self._producer.flush(timeout_s)

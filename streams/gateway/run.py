@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The gateway as a process: HTTP door, producer, ticks and NDW polling in one event loop."""
+"""The gateway as a process: HTTP door, producer, ticks, NDW polling and `edge` in one event loop."""
 
 import asyncio
 import threading
@@ -10,17 +10,20 @@ from litestar import Litestar
 
 from schemas.city import City
 from schemas.errors import FatalError, TransientError
-from schemas.log import Clock
+from schemas.log import Clock, Topic
 from schemas.roads import NDW_SOURCE
 from streams.clock import now_us
 from streams.core.layout import partition_of_sensor
 from streams.gateway.door import make_app
+from streams.gateway.edge import Edge
+from streams.gateway.figures import GatewayFigures
 from streams.gateway.intake import Intake
 from streams.gateway.ndw import poll_ndw
 from streams.gateway.outlet import Outlet
 from streams.gateway.producer import DELIVERY_S, LogProducer
 from streams.gateway.tally import Tally
 from streams.http_server import check_address_free, make_server, stop_signals, until
+from streams.metrics import Process, metrics_endpoint
 from streams.settings import GatewaySettings, Settings
 from streams.topics import ensure_topics
 
@@ -66,10 +69,12 @@ async def _serve(settings: Settings, city: City, stop: threading.Event, delivery
         )
         intake = Intake(settings, city, producer, outlet, tally)
         _check_ndw(settings.gateway, intake)
+        edge = _edge(settings, city, intake, outlet)
         stopping = asyncio.Event()
         app = make_app(intake, settings.gateway, stopping, lambda: outlet.acknowledged_s, tally.as_dict)
-        with stop_signals(stop):
-            await _run_until_stopped(settings, _Parts(app, outlet, intake, stopping), stop)
+        figures = GatewayFigures(settings.clock, tally, outlet, producer, edge)
+        with stop_signals(stop), metrics_endpoint(settings.metrics, Process.GATEWAY, figures.read):
+            await _run_until_stopped(settings, _Parts(app, outlet, intake, stopping, edge), stop)
     finally:
         left = await asyncio.to_thread(producer.close, STOP_S)
         log.info("gateway stopped", undelivered_messages=left, **tally.as_dict())
@@ -81,6 +86,7 @@ class _Parts:
     outlet: Outlet
     intake: Intake
     stopping: asyncio.Event
+    edge: Edge | None
 
 
 async def _run_until_stopped(settings: Settings, parts: _Parts, stop: threading.Event) -> None:
@@ -92,14 +98,18 @@ async def _run_until_stopped(settings: Settings, parts: _Parts, stop: threading.
     if settings.gateway.ndw is not None:
         polling = poll_ndw(settings.gateway.ndw, parts.intake)
         background.append(asyncio.create_task(polling, name="NDW"))
+    edge = [] if parts.edge is None else [asyncio.create_task(parts.edge.run(parts.stopping), name="edge")]
     stopped = asyncio.create_task(until(stop), name="stop")
     try:
-        done, _ = await asyncio.wait({serving, stopped, *background}, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait({serving, stopped, *background, *edge}, return_when=asyncio.FIRST_COMPLETED)
         for task in done - {stopped}:
             task.result()
             raise FatalError(f"the gateway's {task.get_name()} part has ended by itself")
     finally:
         parts.stopping.set()
+        if edge:  # it ends by itself, and commits before it does
+            await asyncio.wait(edge, timeout=2 * STOP_S)
+        background += edge
         for task in (stopped, *background):
             task.cancel()
         await asyncio.gather(stopped, *background, return_exceptions=True)
@@ -128,3 +138,21 @@ def _check_ndw(settings: GatewaySettings, intake: Intake) -> None:
             f"drukte.toml: gateway.ndw is set, but the city file has no source {NDW_SOURCE!r}; add its roads "
             "with `drukte city import-ndw`"
         )
+
+
+def _edge(settings: Settings, city: City, intake: Intake, outlet: Outlet) -> Edge | None:
+    edge = settings.gateway.edge
+    if edge is None:
+        return None
+    source = city.file.sources.get(edge.source)
+    if source is None or source.format != "native":
+        raise FatalError(
+            f"drukte.toml: gateway.edge.source = {edge.source!r} has to be a source of the city file with "
+            'format = "native"; mend one of the two'
+        )
+    if edge.topic in set(Topic):
+        raise FatalError(
+            f"drukte.toml: gateway.edge.topic = {edge.topic!r} is a topic of Drukte's own; give the topic of "
+            "the system that sends readings"
+        )
+    return Edge(settings.kafka, edge, intake, outlet)

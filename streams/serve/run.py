@@ -12,6 +12,7 @@ from schemas.errors import FatalError
 from schemas.log import Clock
 from streams.clock import now_us
 from streams.http_server import check_address_free, make_server, stop_signals, until
+from streams.metrics import Process, metrics_endpoint
 from streams.serve.door import make_app
 from streams.serve.show import Show
 from streams.settings import Settings
@@ -46,7 +47,7 @@ async def _serve(settings: Settings, city: City, stop: threading.Event) -> None:
     check_address_free(settings.serve.host, settings.serve.port, "serve")
     show = Show(settings.kafka, settings.clock, city)
     app = make_app(show, city.file)
-    with stop_signals(stop):
+    with stop_signals(stop), metrics_endpoint(settings.metrics, Process.SERVE, show.figures):
         await _run_until_stopped(settings, show, app, stop)
     log.info("serve stopped", messages=show.messages, let_go=show.hub.let_go)
 

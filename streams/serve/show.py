@@ -6,7 +6,7 @@ import datetime as dt
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 from typing import NoReturn, TypeVar
 
@@ -16,7 +16,9 @@ import structlog
 from schemas.city import City
 from schemas.errors import RefusedError, TransientError
 from schemas.log import Clock
+from streams import metrics
 from streams.clock import now_us
+from streams.metrics import Figure
 from streams.serve.board import Changed
 from streams.serve.document import Document, Present, Stream
 from streams.serve.hub import Hub
@@ -59,11 +61,23 @@ class Show:
         self.hub = Hub()
         self.messages = 0
         self.refused: Counter[str] = Counter()
+        self._lag: Counter[str] = Counter()
 
     @property
     def stream(self) -> Stream:
         """How the service stands to the broker."""
         return self._present.stream
+
+    def figures(self) -> Iterator[Figure]:
+        """The metrics of this moment."""
+        yield from metrics.clock_figures(self._clock)
+        yield Figure(metrics.MESSAGES, self.messages)
+        yield Figure(metrics.BROKER_AWAY, self.stream is Stream.AWAY)
+        yield Figure(metrics.WAITING, len(self.hub), "watchers")
+        yield Figure(metrics.WATCHERS_LET_GO, self.hub.let_go)
+        for topic, behind in self._lag.items():
+            yield Figure(metrics.LAG, behind, topic)
+        yield from metrics.refused_figures(self.refused)
 
     def state(self) -> Document:
         """All that stands now."""
@@ -99,6 +113,7 @@ class Show:
         changed = Changed()
         for message in messages:
             self._take_one(message, changed)
+        self._lag = tail.lag()
         stream = _standing(tail)
         if stream is not self.stream:
             self._turn(stream)

@@ -5,6 +5,7 @@ Without a consumer group: each server reads all, and nothing is committed.
 """
 
 import time
+from collections import Counter
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -46,6 +47,7 @@ class Tail:
         self._bootstrap = kafka.bootstrap
         self._behind: set[tuple[str, int]] = set()
         self._first: TopicPartition | None = None
+        self._starts: dict[tuple[str, int], int] = {}
         self._heard_s = time.monotonic()
         self._consumer = Consumer({
             "bootstrap.servers": kafka.bootstrap,
@@ -83,6 +85,7 @@ class Tail:
         starts = [
             self._start(topic, partition) for topic in BACK for partition in self._partitions(topic)
         ]
+        self._starts = {(start.topic, start.partition): start.offset for start in starts}
         self._consumer.assign(starts)
         self._behind = {(start.topic, start.partition) for start in starts}
         self._first = starts[0]
@@ -109,6 +112,17 @@ class Tail:
         if time.monotonic() - self._heard_s > SILENCE_S:
             self._probe()
         return taken
+
+    def lag(self) -> Counter[str]:
+        """Messages to the ends, by topic, as the last fetches told; asks nobody."""
+        behind: Counter[str] = Counter()
+        for place in self._consumer.position(self._consumer.assignment()):
+            _, high = self._consumer.get_watermark_offsets(place, cached=True)
+            if high >= 0:
+                # Before its first message a partition has no position yet.
+                done = place.offset if place.offset >= 0 else self._starts[place.topic, place.partition]
+                behind[place.topic] += max(high - done, 0)
+        return behind
 
     def close(self) -> None:
         """Leave the broker."""

@@ -3,7 +3,7 @@
 
 import asyncio
 import traceback
-from collections import Counter
+from functools import partial
 from typing import Any
 
 import faust
@@ -14,16 +14,20 @@ from yarl import URL
 from schemas.city import City
 from schemas.errors import DrukteError, FatalError, RefusedError
 from schemas.log import Topic, decode_log
-from streams.settings import KafkaSettings
-from streams.topics import MESSAGE_BYTES
+from streams.settings import Settings
+from streams.topics import MESSAGE_BYTES, SNAPSHOT_BYTES
 from streams.worker.effects import Outgoing, dead_letter, outgoing
 from streams.worker.folds import Fold, Folds
 from streams.worker.offsets import OwnOffsetsTransport
+from streams.worker.publish import Publisher
+from streams.worker.restore import Restorer
 
 BATCH_MESSAGES = 512
 BATCH_S = 0.01
 """Messages are handed over in batches for speed; they are folded one by one all the same."""
 BUFFER_MESSAGES = 2_048
+MOCK_SESSION_S = 6.0
+"""The mock cluster lets a new member wait that long."""
 SEND_S = 120.0
 """An effect that the broker has not taken by then ends the process."""
 WATCH_S = 30.0
@@ -33,40 +37,46 @@ NEVER_S = 10 * 365 * 86_400.0
 log = structlog.get_logger(__name__)
 
 
-def make_app(kafka: KafkaSettings, city: City, instance: str, data_folder: str) -> faust.App:
+def make_app(settings: Settings, city: City, folds: Folds, instance: str, data_folder: str) -> faust.App:
     """The application, not started.
 
     Parameters
     ----------
-    kafka : KafkaSettings
+    settings : Settings
     city : City
+    folds : Folds
+        Empty; the application fills it as it gets partitions.
     instance : str
         Static member id: the same worker, restarted in time, gets its partitions back without a rebalance.
     data_folder : str
         Faust makes a folder though nothing is ever kept in it.
     """
+    kafka = settings.kafka
     urls = [URL(f"kafka://{address.strip()}") for address in kafka.bootstrap.split(",")]
     app = faust.App(
         "drukte-worker", broker=urls, store="memory://", datadir=data_folder,
         key_serializer="raw", value_serializer="raw",
         consumer_group_instance_id=instance, consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=MESSAGE_BYTES,
-        broker_session_timeout=6.0 if kafka.mock else 10.0, broker_request_timeout=40.0,
+        broker_session_timeout=MOCK_SESSION_S if kafka.mock else settings.worker.session_s, broker_request_timeout=40.0,
         broker_heartbeat_interval=2.0 if kafka.mock else 1.0,
         broker_commit_livelock_soft_timeout=NEVER_S, stream_processing_timeout=NEVER_S,
         stream_wait_empty=False, stream_buffer_maxsize=BUFFER_MESSAGES,
-        producer_linger=0.005, producer_max_batch_size=65_536, producer_max_request_size=MESSAGE_BYTES,
+        producer_linger=0.005, producer_max_batch_size=65_536, producer_max_request_size=SNAPSHOT_BYTES,
         producer_compression_type="lz4", producer_request_timeout=SEND_S,
         topic_allow_declare=False, topic_disable_leader=True,
         web_enabled=False, web_tables_enabled=False, worker_redirect_stdouts=False, autodiscover=False,
     )
-    folds = Folds(city, kafka.partitions)
-    app.transport = OwnOffsetsTransport(urls, app, folds)
+    app.transport = OwnOffsetsTransport(urls, app, folds, Restorer(kafka, city))
     worker = FoldingWorker(app, folds)
     site_log = app.topic(Topic.SITE_LOG.value, key_serializer="raw", value_serializer="raw")
     app.agent(site_log, name="fold")(worker.fold)
     app.on_partitions_revoked.connect(worker.on_revoked, weak=False)
     app.timer(WATCH_S, name="watch")(worker.watch)
+    publisher = Publisher(app, folds, city, kafka.partitions)
+    app.timer(settings.worker.snapshot_s, name="snapshots")(publisher.publish_due)
+
+    app.on_before_shutdown.connect(publisher.on_before_shutdown, weak=False)
     return app
 
 
@@ -84,7 +94,7 @@ class FoldingWorker:
         self._folds = folds
         self._crashes: set[asyncio.Task[None]] = set()
         self._watched: dict[int, int] = {}
-        self.counters: Counter[str] = Counter()
+        self.counters = folds.counters
 
     async def fold(self, stream: Any) -> None:
         """The agent. Nothing leaves it but by ending the process: Faust would drop the batch and go on."""
@@ -159,9 +169,9 @@ class FoldingWorker:
                 outgoing(effect, fold.number, message.offset, position)
                 for position, effect in enumerate(effects)
             ]
-        fold.advance(message.offset)
+        fold.advance(message.offset, len(letters))
         for letter in letters:
-            await self._send(letter)
+            await self._send(letter, fold, message.offset)
 
     async def _check_log_begins_at(self, fold: Fold, offset: int) -> None:
         """A hole is allowed only before the first message, where the log itself was cut meanwhile."""
@@ -175,14 +185,19 @@ class FoldingWorker:
             "messages are missing: the process ends and a restart folds the log anew"
         )
 
-    async def _send(self, letter: Outgoing) -> None:
+    async def _send(self, letter: Outgoing, fold: Fold, offset: int) -> None:
         sent = await self._app.producer.send(
             letter.topic.value, letter.key, letter.value, letter.partition, None, letter.headers
         )
-        asyncio.ensure_future(sent).add_done_callback(self._sent)
+        asyncio.ensure_future(sent).add_done_callback(partial(self._sent, fold, offset))
 
-    def _sent(self, sent: asyncio.Future[Any]) -> None:
-        if not sent.cancelled() and (error := sent.exception()) is not None:
+    def _sent(self, fold: Fold, offset: int, sent: asyncio.Future[Any]) -> None:
+        if sent.cancelled():
+            return  # it stays unacknowledged: no later snapshot is told
+        error = sent.exception()
+        if error is None:
+            fold.unacknowledged.acknowledge(offset)
+        else:
             kind = type(error).__name__
             failure = FatalError(f"an effect could not be sent ({kind}); is the broker running?")
             log.critical("worker ends", reason=str(failure))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faust's consumer, starting where our own state says instead of where Kafka's commits say.
+"""Faust's consumer, starting where our own snapshots say instead of where Kafka's commits say.
 
 This reaches into Faust: `seek_to_committed` is called after each assignment, and again whenever its fetcher
 finds the flow suspended. Pinned versions and tests/worker/test_contract.py guard it.
@@ -16,13 +16,18 @@ from yarl import URL
 
 from schemas.log import Topic
 from streams.worker.folds import Folds
+from streams.worker.restore import Extent, Restorer
 
 SEEK_S = 20.0
 """Well below the request time-out: a seek that outlasts that one leaves Faust idle without a word."""
 
 
 class OwnOffsetsConsumer(driver.Consumer):
-    """Seeks each assigned partition to what its fold expects; a partition without a fold begins a new one."""
+    """Seeks each assigned partition to what its fold expects.
+
+    A partition without a fold goes on at its newest snapshot that fits, else at the earliest offset with empty
+    state.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -39,13 +44,19 @@ class OwnOffsetsConsumer(driver.Consumer):
                 raise
 
     async def _seek_to_folds(self) -> dict[TP, int]:
-        folds = cast("OwnOffsetsTransport", self.transport).folds
+        transport = cast("OwnOffsetsTransport", self.transport)
+        folds = transport.folds
         assigned = {tp for tp in self.assignment() if tp.topic == Topic.SITE_LOG}
         missing = [tp for tp in assigned if folds.get(tp.partition) is None]
         if missing:
-            earliest = await self.earliest_offsets(*missing)
-            for tp in missing:
-                folds.begin(tp.partition, earliest[tp])
+            earliest, ends = await self.earliest_offsets(*missing), await self.highwaters(*missing)
+            extents = {tp.partition: Extent(earliest[tp], ends[tp]) for tp in missing}
+            restored = await asyncio.to_thread(transport.restorer.restore, extents)
+            for number, extent in extents.items():
+                if number in restored:
+                    folds.resume(number, restored[number])
+                else:
+                    folds.begin(number, extent.earliest)
         offsets = {tp: fold.next_offset for tp in assigned if (fold := folds.get(tp.partition))}
         if offsets:
             await self.seek_wait(offsets)
@@ -57,6 +68,7 @@ class OwnOffsetsTransport(driver.Transport):
 
     Consumer = OwnOffsetsConsumer
 
-    def __init__(self, urls: list[URL], app: faust.App, folds: Folds) -> None:
+    def __init__(self, urls: list[URL], app: faust.App, folds: Folds, restorer: Restorer) -> None:
         super().__init__(urls, app)
         self.folds = folds
+        self.restorer = restorer

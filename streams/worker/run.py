@@ -7,15 +7,19 @@ import socket
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from functools import partial
 
 import faust
 import structlog
 
 from schemas.city import City
 from schemas.errors import TransientError
+from streams.metrics import Figure, Process, metrics_endpoint, worker_figures
 from streams.settings import KafkaSettings, Settings
 from streams.topics import ensure_topics
 from streams.worker.app import make_app
+from streams.worker.folds import Folds
 from streams.worker.quiet import limit_library_logs
 
 BROKER_S = 60.0
@@ -64,16 +68,23 @@ def run_worker(settings: Settings, city: City, instance: str | None = None) -> i
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     with tempfile.TemporaryDirectory(prefix="drukte-worker-") as folder:
-        app = make_app(settings.kafka, city, instance or socket.gethostname(), folder)
+        folds = Folds(city, settings.kafka.partitions)
+        app = make_app(settings, city, folds, instance or socket.gethostname(), folder)
         worker = _Worker(app, loop=loop, quiet=True, override_logging=False, redirect_stdouts=False)
         worker.spinner = None  # it writes control characters into logs
         log.info("worker starts", broker=settings.kafka.bootstrap, city=city.file.city, version=city.version)
+        figures = partial(_figures, settings, folds)
         try:
-            worker.execute_from_commandline()
+            with metrics_endpoint(settings.metrics, Process.WORKER, figures):
+                worker.execute_from_commandline()
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
     log.info("worker stopped", exit_code=code)
     return code
+
+
+def _figures(settings: Settings, folds: Folds) -> Iterator[Figure]:
+    return worker_figures(settings.clock, folds.states(), folds.counters)
 
 
 def _wait_for_topics(kafka: KafkaSettings) -> None:

@@ -153,6 +153,11 @@ class Database:
         self._uri = uri
         self._connection: storage.Connection | None = None
 
+    @property
+    def is_away(self) -> bool:
+        """Whether there is no session: it was lost and could not be opened again yet."""
+        return self._connection is None
+
     def close(self) -> None:
         """End the session."""
         if self._connection is not None:

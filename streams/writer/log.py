@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading `live`, `alerts` and `deliveries`: every partition, from the offsets that the database holds."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -121,6 +122,15 @@ class LogReader:
         self._consumer.assign([
             TopicPartition(topic, partition, start.offset) for (topic, partition), start in starts.items()
         ])
+
+    def lag(self, done: Mapping[tuple[str, int], int]) -> Counter[str]:
+        """Messages from the offsets `done` to the ends, by topic, as the last fetches told; asks nobody."""
+        behind: Counter[str] = Counter()
+        for (topic, partition), following in dict(done).items():
+            _, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
+            if high >= 0:
+                behind[topic] += max(high - following, 0)
+        return behind
 
     def poll(self, most: int, within_s: float) -> list[Message]:
         """Up to `most` messages, after `within_s` at the latest.

@@ -4,6 +4,7 @@
 import random
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -13,6 +14,8 @@ import structlog
 
 from schemas.city import City
 from schemas.errors import RefusedError, TransientError
+from streams import metrics
+from streams.metrics import Figure
 from streams.settings import Settings
 from streams.writer.database import Database
 from streams.writer.dead_letters import DeadLetters
@@ -59,14 +62,32 @@ class Writer:
     def __init__(self, settings: Settings, city: City, stop: threading.Event) -> None:
         self._city = city
         self._stop = stop
+        self._metrics = settings.metrics
         self._database = Database(settings.database.uri)
         self._reader = LogReader(settings.kafka)
         self._dead_letters = DeadLetters(settings.kafka)
         self.refused: Counter[str] = Counter()
         """Refused messages by reason, since the start."""
+        self.messages = 0
+        """Messages that are written, since the start."""
+        self._written: dict[tuple[str, int], int] = {}
+        self._written_s: float | None = None
+
+    def figures(self) -> Iterator[Figure]:
+        """The metrics of this moment."""
+        yield from metrics.age_figures(self._written_s)
+        yield Figure(metrics.MESSAGES, self.messages)
+        yield Figure(metrics.DATABASE_AWAY, self._database.is_away)
+        for topic, behind in self._reader.lag(self._written).items():
+            yield Figure(metrics.LAG, behind, topic)
+        yield from metrics.refused_figures(self.refused)
 
     def run(self) -> None:
         """Write until `stop` is set; raises `FatalError`."""
+        with metrics.metrics_endpoint(self._metrics, metrics.Process.WRITER, self.figures):
+            self._run()
+
+    def _run(self) -> None:
         try:
             self._begin()
             while not self._stop.is_set():
@@ -108,6 +129,7 @@ class Writer:
                 was = stored[topic, partition]
                 log.warning("topic was made anew", topic=topic, partition=partition, stored=was)
                 self._retried(partial(self._database.rewind, topic, partition, was, start.offset))
+        self._written = {place: start.offset for place, start in starts.items()}
         self._reader.assign(starts)
         log.info("writing", partitions=len(starts), city_version=self._city.version)
 
@@ -140,9 +162,12 @@ class Writer:
             self._write(buffer)
         except RefusedError:
             self._flush_one_by_one(held)
+        self.messages += len(held)
 
     def _write(self, buffer: RowBuffer) -> None:
         self._retried(partial(self._database.write, buffer))
+        self._written |= buffer.next_offsets
+        self._written_s = time.monotonic()
 
     def _flush_one_by_one(self, held: Sequence[Message]) -> None:
         """Find the message that the database refuses and write all others."""

@@ -97,7 +97,8 @@ def test_exact_values_are_kept_for_a_day_and_stamped_by_the_broker() -> None:
     assert plans[Topic.SITE_LOG].config["message.timestamp.type"] == "LogAppendTime"
     hours = {topic: int(plan.config["retention.ms"]) / HOUR_MS for topic, plan in plans.items()}
     assert hours == {
-        Topic.SITE_LOG: 24, Topic.LIVE: 72, Topic.ALERTS: 168, Topic.DELIVERIES: 168, Topic.DEAD_LETTERS: 168
+        Topic.SITE_LOG: 24, Topic.SNAPSHOTS: 24, Topic.LIVE: 72, Topic.ALERTS: 168, Topic.DELIVERIES: 168,
+        Topic.DEAD_LETTERS: 168,
     }
     assert int(plans[Topic.SITE_LOG].config["segment.ms"]) == HOUR_MS
 

@@ -1,17 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A worker on the small city, as a process of its own: `python -m tests.worker.process BOOTSTRAP [WISH]`."""
+"""A worker as a process of its own: `python -m tests.worker.process SETTINGS_JSON [WISH]`."""
 
+import asyncio
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from schemas.log import LogMessage
+import msgspec
+
+from schemas.city import City
+from schemas.errors import TransientError
+from schemas.log import LogMessage, Topic
 from streams.core.effect import Effect
 from streams.core.step import Partition
-from streams.settings import KafkaSettings, Settings
-from streams.topics import MOCK_PARTITIONS
-from streams.worker.folds import Fold
+from streams.settings import KafkaSettings, Settings, WorkerSettings
+from streams.worker.app import FoldingWorker
+from streams.worker.effects import Outgoing
+from streams.worker.folds import Fold, Restored
+from streams.worker.restore import Extent, Restorer
 from streams.worker.run import run_worker
 from tests.cities import small_city
+from tests.worker.sites import SITES, city_of_sites
 
 FAILING_FOLD = "failing-fold"
 """The fold has a bug."""
@@ -19,17 +29,46 @@ HIDDEN = "4711 persons"
 """What no log may show."""
 LOST_MESSAGE = "lost-message"
 """Something between the broker and the fold loses a message."""
+HELD_ALERTS = "held-alerts"
+"""The broker gets no transition and says nothing."""
+
+NO_SNAPSHOTS = "no-snapshots"
+"""Nobody can say whether there are snapshots."""
 
 
-def main(arguments: list[str]) -> int:
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """What the process is to be."""
+
+    kafka: KafkaSettings
+    worker: WorkerSettings = WorkerSettings()
+    instance: str = "test-worker"
+    city_version: int = 1
+    several_sites: bool = False
+    wishes: list[str] = []
+
+    def city(self) -> City:
+        """The city that it folds."""
+        if self.several_sites:
+            return city_of_sites(SITES)
+        return small_city(version=self.city_version)
+
+    def command(self) -> list[str]:
+        """The command line."""
+        return [sys.executable, "-m", "tests.worker.process", msgspec.json.encode(self).decode()]
+
+
+def main(order: Order) -> int:
     """Run until a signal; the exit code."""
-    bootstrap, *wishes = arguments
-    if FAILING_FOLD in wishes:
+    if FAILING_FOLD in order.wishes:
         Partition.step = _failing_step  # type: ignore[method-assign,assignment]  # that is the bug
-    if LOST_MESSAGE in wishes:
+    if LOST_MESSAGE in order.wishes:
         Fold.advance = _late_advance  # type: ignore[method-assign,assignment]  # the next one will seem to be missing
-    kafka = KafkaSettings(bootstrap=bootstrap, partitions=MOCK_PARTITIONS, mock=True)
-    return run_worker(Settings(city=Path("unused.toml"), kafka=kafka), small_city(), "test-worker")
+    if HELD_ALERTS in order.wishes:
+        FoldingWorker._send = _send_no_alert  # type: ignore[method-assign,assignment]  # the silent broker
+    if NO_SNAPSHOTS in order.wishes:
+        Restorer.restore = _unreadable  # type: ignore[method-assign,assignment]  # the topic is mute
+    settings = Settings(city=Path("unused.toml"), kafka=order.kafka, worker=order.worker)
+    return run_worker(settings, order.city(), order.instance)
 
 
 def _failing_step(partition: Partition, message: LogMessage, append_us: int) -> list[Effect]:
@@ -37,10 +76,25 @@ def _failing_step(partition: Partition, message: LogMessage, append_us: int) -> 
     raise ValueError(HIDDEN)
 
 
-def _late_advance(fold: Fold, offset: int) -> None:
+def _late_advance(fold: Fold, offset: int, effects: int) -> None:
+    del effects
     fold.next_offset = offset
     fold.untouched = False
 
 
+def _unreadable(restorer: Restorer, extents: Mapping[int, Extent]) -> dict[int, Restored]:
+    del restorer, extents
+    raise TransientError("topic snapshots does not answer")
+
+
+_send: Any = FoldingWorker._send
+
+
+async def _send_no_alert(worker: FoldingWorker, letter: Outgoing, fold: Fold, offset: int) -> None:
+    if letter.topic is not Topic.ALERTS:
+        await _send(worker, letter, fold, offset)
+    await asyncio.sleep(0)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(msgspec.json.decode(sys.argv[1], type=Order)))

@@ -2,6 +2,7 @@
 """What the worker leans on in Faust: fails when an upgrade changes it, or when a source steps into a trap."""
 
 import asyncio
+import inspect
 import re
 import tomllib
 from collections.abc import Iterator
@@ -11,11 +12,16 @@ from typing import Any
 
 import faust
 import pytest
+from faust.exceptions import FaustError, ProducerSendError
+from faust.transport.drivers.aiokafka import Producer
 from faust.types.enums import ProcessingGuarantee
 
+from schemas.errors import FatalError
 from schemas.log import Topic
-from streams.settings import KafkaSettings
+from streams.settings import KafkaSettings, Settings
+from streams.topics import SNAPSHOT_BYTES
 from streams.worker.app import make_app
+from streams.worker.folds import Folds
 from streams.worker.offsets import OwnOffsetsConsumer, OwnOffsetsTransport
 from tests.cities import small_city
 from tests.conftest import ROOT
@@ -64,7 +70,9 @@ def _loop() -> Iterator[None]:
 
 def _app(tmp_path: Path, mock: bool = False) -> faust.App:
     kafka = KafkaSettings(bootstrap="127.0.0.1:1,127.0.0.1:2", partitions=4, mock=mock)
-    return make_app(kafka, small_city(), "one", str(tmp_path))
+    city = small_city()
+    folds = Folds(city, kafka.partitions)
+    return make_app(Settings(city=Path("unused.toml"), kafka=kafka), city, folds, "one", str(tmp_path))
 
 
 def test_settings_that_keep_the_worker_alive_and_quiet(tmp_path: Path) -> None:
@@ -78,6 +86,42 @@ def test_settings_that_keep_the_worker_alive_and_quiet(tmp_path: Path) -> None:
     assert (conf.broker_session_timeout, conf.broker_request_timeout) == (10, 40)
     assert conf.consumer_group_instance_id == "one"
     assert _app(tmp_path, mock=True).conf.broker_session_timeout == 6
+
+
+def test_an_effect_is_acknowledged_when_every_replica_has_it_and_a_snapshot_fits(tmp_path: Path) -> None:
+    conf = _app(tmp_path).conf
+    assert int(conf.producer_acks) == -1
+    assert conf.producer_max_request_size == SNAPSHOT_BYTES
+
+
+def test_what_a_stop_after_an_error_is_known_by(tmp_path: Path) -> None:
+    app = _app(tmp_path)
+    assert app.crashed is False
+    asyncio.get_event_loop().run_until_complete(app.crash(FatalError("a reason")))
+    assert app.crashed is True
+
+
+def test_the_hook_of_a_planned_stop_comes_before_the_producer_is_flushed(tmp_path: Path) -> None:
+    app: Any = _app(tmp_path)
+    order: list[str] = []
+
+    async def hook(app: Any, /, *_: Any, **__: Any) -> None:
+        order.append("hook" if not app.crashed else "crashed")
+
+    async def flush(_: Any) -> None:
+        order.append("flush")
+
+    app.on_before_shutdown.connect(hook, weak=False)
+    app._producer_flush = flush
+    asyncio.get_event_loop().run_until_complete(app.on_stop())
+    assert order == ["hook", "flush"]
+
+
+def test_a_send_takes_and_raises_what_the_publisher_expects() -> None:
+    assert issubclass(ProducerSendError, FaustError)
+    assert list(inspect.signature(Producer.send).parameters)[1:7] == [
+        "topic", "key", "value", "partition", "timestamp", "headers"
+    ]
 
 
 def test_faust_uses_our_consumer(tmp_path: Path) -> None:

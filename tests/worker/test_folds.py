@@ -24,14 +24,15 @@ TRANSITION = Transition(
 def test_a_fold_expects_the_offset_after_the_last_one() -> None:
     fold = Folds(small_city(), 4).begin(1, 17)
     assert (fold.next_offset, fold.untouched) == (17, True)
-    fold.advance(17)
+    fold.advance(17, 2)
     assert (fold.next_offset, fold.untouched) == (18, False)
+    assert fold.unacknowledged.lowest == 17
 
 
 def test_a_dropped_partition_begins_anew() -> None:
     folds = Folds(small_city(), 4)
     first = folds.begin(1, 0)
-    first.advance(0)
+    first.advance(0, 0)
     folds.begin(3, 0)
     assert [fold.number for fold in folds.held()] == [1, 3]
     folds.drop(1)

@@ -1,25 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """The worker as a process, on a broker in memory."""
 
+import re
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from confluent_kafka import Message
+from confluent_kafka import Consumer, Message, TopicPartition
 
+from schemas.alert import State, decode_transition
 from schemas.ids import IdKind
 from schemas.letter import decode_letter
 from schemas.live import LiveTable, decode_rows
 from schemas.log import Clock, Kind, LogMessage, Topic, encode_log, event_type
 from schemas.reading import Batch, Metric
+from schemas.snapshot import LATEST_KEY, decode_head
 from streams.core.layout import partition_of_site
+from streams.settings import WorkerSettings
 from streams.topics import MOCK_PARTITIONS
 from tests.cities import small_city
 from tests.conftest import ROOT
 from tests.gateway.mock_broker import MockBroker, headers
-from tests.worker.process import FAILING_FOLD, HIDDEN, LOST_MESSAGE
+from tests.worker.process import FAILING_FOLD, HELD_ALERTS, HIDDEN, LOST_MESSAGE, NO_SNAPSHOTS, Order
 
 CITY = small_city()
 PARTITION = partition_of_site(CITY.ids[IdKind.SITE]["centrum"], MOCK_PARTITIONS)
@@ -29,10 +32,13 @@ STOP_S = 8.0
 
 
 @contextmanager
-def _worker(broker: MockBroker, *wishes: str) -> Iterator[subprocess.Popen[str]]:
+def _worker(
+    broker: MockBroker, *wishes: str, snapshot_s: float = 3_600.0, instance: str = "test-worker"
+) -> Iterator[subprocess.Popen[str]]:
+    worker = WorkerSettings(snapshot_s=snapshot_s)
+    order = Order(kafka=broker.kafka, worker=worker, instance=instance, wishes=list(wishes))
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.worker.process", broker.kafka.bootstrap, *wishes], cwd=ROOT,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        order.command(), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )
     try:
         yield process
@@ -41,11 +47,11 @@ def _worker(broker: MockBroker, *wishes: str) -> Iterator[subprocess.Popen[str]]
         process.communicate()
 
 
-def _write_readings(broker: MockBroker, steps: range, poison_at: int = -1) -> None:
+def _write_readings(broker: MockBroker, steps: range, poison_at: int = -1, people: float = 50.0) -> None:
     for step in steps:
         at_us = BEGIN_US + step * STEP_US
         batch = Batch.of(
-            sensor=CITY.ids[IdKind.SENSOR]["cam-plein"], metric=Metric.PEOPLE, begin=at_us, value=50.0
+            sensor=CITY.ids[IdKind.SENSOR]["cam-plein"], metric=Metric.PEOPLE, begin=at_us, value=people
         )
         message = LogMessage(
             Kind.READINGS, at_us, Clock.SIMULATED, CITY.version, "cameras", f"test/{step}", batch
@@ -64,14 +70,12 @@ def _identity(message: Message) -> tuple[bytes, bytes]:
     return dict(headers(message))["ce_id"], message.value() or b""
 
 
-def test_readings_become_live_rows_and_a_restart_says_the_same_again(broker: MockBroker) -> None:
+def test_readings_become_live_rows_and_a_killed_worker_says_the_same_again(broker: MockBroker) -> None:
     _write_readings(broker, range(30), poison_at=10)
     with _worker(broker) as process:
         first = broker.read(Topic.LIVE, lambda found: _zone_rows(found) >= 4)
         letters = broker.read(Topic.DEAD_LETTERS, lambda found: len(found) >= 1)
-        process.send_signal(signal.SIGTERM)
-        said, _ = process.communicate(timeout=STOP_S)
-        assert process.returncode == 0, said
+        process.kill()
     assert {one.partition() for one in first} == {PARTITION}
     letter = decode_letter(letters[0].value() or b"")
     assert (letter.reason, letter.where, letter.size) == ("malformed", f"site-log[{PARTITION}]@10", 6)
@@ -80,6 +84,41 @@ def test_readings_become_live_rows_and_a_restart_says_the_same_again(broker: Moc
         both = broker.read(Topic.LIVE, lambda found: _zone_rows(found) >= 2 * 4 + 1)
     again = [_identity(one) for one in both[len(first):]]
     assert again[:len(first)] == [_identity(one) for one in first]
+
+
+def test_a_stopped_worker_leaves_a_snapshot_and_the_next_one_goes_on_there(broker: MockBroker) -> None:
+    _write_readings(broker, range(30))
+    with _worker(broker) as process:
+        broker.read(Topic.LIVE, lambda found: _zone_rows(found) >= 4)
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate(timeout=STOP_S)
+        assert process.returncode == 0, said
+    kept = broker.read(Topic.SNAPSHOTS, lambda found: any(one.key() == LATEST_KEY for one in found))[-1]
+    head = decode_head(headers(kept))
+    assert (kept.partition(), head.partition, head.next_offset) == (PARTITION, PARTITION, 30)
+    _write_readings(broker, range(30, 43))
+    with _worker(broker) as process:
+        said_of = [_identity(one) for one in broker.read(Topic.LIVE, lambda found: _zone_rows(found) >= 6)]
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate(timeout=STOP_S)
+    assert re.search(r"goes on at its snapshot.*offset=30\b", said), said
+    assert len(said_of) == len(set(said_of))
+
+
+def test_no_snapshot_is_ahead_of_an_effect_that_the_broker_does_not_have(broker: MockBroker) -> None:
+    _write_readings(broker, range(12), people=399.0)
+    with _worker(broker, HELD_ALERTS, snapshot_s=0.2) as process:
+        # It folds on after the transition that is never acknowledged, for many rounds of snapshots.
+        broker.read(Topic.LIVE, lambda found: _zone_rows(found) >= 1)
+        for step in range(12, 36, 6):
+            _write_readings(broker, range(step, step + 6), people=399.0)
+            broker.read(Topic.LIVE, lambda found, step=step: _zone_rows(found) >= step // 6)  # type: ignore[misc]
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=STOP_S)
+    with _worker(broker) as process:
+        alerts = broker.read(Topic.ALERTS, lambda found: len(found) >= 1)
+        transition = decode_transition(alerts[0].value() or b"")
+        assert (transition.place, transition.state_to) == ("plein", State.FIRING)
 
 
 def _zone_rows(found: list[Message]) -> int:
@@ -102,6 +141,18 @@ def test_a_bug_and_a_missing_message_end_the_process_and_show_no_value() -> None
     assert f"site-log[{PARTITION}]@0: ValueError at" in of_the_bug
     assert HIDDEN not in of_the_bug
     assert "messages are missing" in of_the_loss
+
+
+def test_without_an_answer_about_snapshots_it_ends_and_folds_nothing(broker: MockBroker) -> None:
+    _write_readings(broker, range(30))
+    with _worker(broker, NO_SNAPSHOTS) as process:
+        said, _ = process.communicate(timeout=30)
+        assert process.returncode == 1
+    assert "topic snapshots does not answer" in said
+    place = TopicPartition(Topic.LIVE.value, PARTITION)
+    reader = Consumer({"bootstrap.servers": broker.kafka.bootstrap, "group.id": "test"})
+    assert reader.get_watermark_offsets(place, timeout=5) == (0, 0)
+    reader.close()
 
 
 def test_a_signal_ends_it_also_when_the_broker_is_gone(broker: MockBroker) -> None:
