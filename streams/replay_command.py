@@ -59,8 +59,8 @@ def _decoder(feed: str, city: City, sites: SiteTable | None, source: str) -> Cal
             raise DrukteError(f"--source {source!r} is not in the city file; known: {known}")
         registry = Registry.of(city)
         return lambda path: decode_native(path.read_bytes(), registry, source)
-    del sites
-    channels = RoadChannels.of(city.roads, city.ids)
+    others = frozenset() if sites is None else sites.itineraries
+    channels = RoadChannels.of(city.roads, city.ids, others, None if sites is None else sites.version)
 
     def decode(path: Path) -> Decoded:
         with path.open("rb") as stream:

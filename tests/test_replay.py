@@ -39,6 +39,15 @@ def test_the_hague_of_2016(tmp_path: Path, data_dir: Path) -> None:
     assert pc.min(with_value["vehicles"]).as_py() >= 0
 
 
+def test_a_newer_site_table_is_counted_and_decides_nothing(tmp_path: Path, data_dir: Path) -> None:
+    folder = data_dir / "ndw-denhaag-2016"
+    table = (folder / "measurement_site_table.xml").read_bytes()
+    newer = tmp_path / "table.xml"
+    newer.write_bytes(table.replace(b'id="NDW01_MT" version="868"', b'id="NDW01_MT" version="869"', 1))
+    report = replayed(tmp_path, folder / "traffic_speed.xml", "--feed", "datex2", "--site-table", newer)
+    assert (report["counts"]["table_version_differs"], report["readings"]) == (1, 2590)
+
+
 @pytest.mark.data
 def test_the_whole_country_of_2016(tmp_path: Path, data_dir: Path) -> None:
     folder = data_dir / "ndw-2016"
