@@ -14,7 +14,7 @@ from schemas.city_fault import CityFaultsError, Fault, key_path, meant, referenc
 from schemas.city_places import DENSITY_LIMIT_PER_M2, place_faults
 from schemas.city_sensors import DATEX2_FORMAT, FORMATS, sensor_faults
 from schemas.ids import IdKind, Ids
-from schemas.roads import NDW_SOURCE, RoadTable
+from schemas.roads import NDW_SOURCE, RoadTable, road_keys
 
 __all__ = ["CityFaultsError", "Fault", "city_faults"]
 
@@ -24,12 +24,6 @@ PERCENT_LIMIT = 200.0
 """No level begins at more than twice the permitted capacity."""
 _KEY_TEXT = "{!r} is no key; use small letters, digits and hyphens, beginning with a letter or digit"
 _ROAD_SECTIONS = (("sites", IdKind.SITE), ("zones", IdKind.ZONE), ("sensors", IdKind.SENSOR))
-
-
-def road_keys(roads: RoadTable, kind: IdKind) -> list[str]:
-    """The companion's keys of a kind (site, zone or sensor), each once, in the order of the table."""
-    keys: list[str] = roads.table.column(kind.value).unique().to_pylist()
-    return keys
 
 
 def city_faults(file: CityFile, ids: Ids, roads: RoadTable) -> list[Fault]:

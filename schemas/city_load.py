@@ -4,12 +4,12 @@
 from hashlib import sha256
 
 from schemas.city import City, CityFile
-from schemas.city_check import city_faults, road_keys
+from schemas.city_check import city_faults
 from schemas.city_fault import CityFaultsError, Fault
 from schemas.city_types import typed_city_file
 from schemas.errors import DrukteError
 from schemas.ids import IdKind, Ids, IdsError, parse_ids
-from schemas.roads import NDW_SOURCE, RoadTable, decode_roads
+from schemas.roads import RoadTable, decode_roads, road_ids
 
 
 def parse_city(toml: bytes, ids_text: str, roads: bytes | None) -> City:
@@ -105,10 +105,8 @@ def wanted_ids(file: CityFile, roads: RoadTable) -> dict[IdKind, list[str]]:
         IdKind.GATE: list(file.gates),
         IdKind.SENSOR: list(file.sensors),
     }
-    if len(roads):
-        wanted[IdKind.SOURCE].append(NDW_SOURCE)
-        for kind in (IdKind.SITE, IdKind.ZONE, IdKind.SENSOR):
-            wanted[kind].extend(road_keys(roads, kind))
+    for kind, keys in road_ids(roads).items():
+        wanted[kind].extend(keys)
     return {kind: list(dict.fromkeys(keys)) for kind, keys in wanted.items()}
 
 

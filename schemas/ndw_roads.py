@@ -11,8 +11,7 @@ from pyproj import Transformer
 from schemas.errors import DrukteError
 from schemas.feeds.datex2_sites import Channel, SiteRecord, SiteTable
 from schemas.feeds.datex2_words import METRIC_OF_VALUE_TYPE
-from schemas.ids import IdKind
-from schemas.roads import ANY_VEHICLE, NDW_SOURCE, SCHEMA, RoadTable
+from schemas.roads import ANY_VEHICLE, SCHEMA, RoadTable
 
 SQUARE_M = 5_000.0
 """Side of the square of RD New that makes a site of roads."""
@@ -58,14 +57,6 @@ def road_table(sites: SiteTable, bbox: BoundingBox | None = None) -> RoadTable:
         for channel in sorted(_road_channels(record), key=_by_index)
     ]
     return RoadTable(pa.Table.from_pylist(rows, schema=SCHEMA))
-
-
-def road_ids(roads: RoadTable) -> dict[IdKind, list[str]]:
-    """Keys of the roads that need an integer: the source, sites, zones and sensors, each once and in order."""
-    wanted: dict[IdKind, list[str]] = {IdKind.SOURCE: [NDW_SOURCE] if len(roads) else []}
-    for kind in (IdKind.SITE, IdKind.ZONE, IdKind.SENSOR):
-        wanted[kind] = list(dict.fromkeys(map(str, roads.column(kind.value))))
-    return wanted
 
 
 def _within(record: SiteRecord, bbox: BoundingBox | None) -> bool:

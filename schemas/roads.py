@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schemas.errors import DrukteError
+from schemas.ids import IdKind
 
 ANY_VEHICLE = "anyVehicle"
 """The class that holds all vehicles; other classes are rows of their own and never summed with it."""
@@ -53,6 +54,20 @@ class RoadTable:
         """One column as Python values."""
         values: list[object] = self.table.column(name).to_pylist()
         return values
+
+
+def road_keys(roads: RoadTable, kind: IdKind) -> list[str]:
+    """The companion's keys of a kind (site, zone or sensor), each once, in the order of the table."""
+    keys: list[str] = roads.table.column(kind.value).unique().to_pylist()
+    return keys
+
+
+def road_ids(roads: RoadTable) -> dict[IdKind, list[str]]:
+    """Keys of the roads that need an integer: the source, sites, zones and sensors, each once and in order."""
+    wanted: dict[IdKind, list[str]] = {IdKind.SOURCE: [NDW_SOURCE] if len(roads) else []}
+    for kind in (IdKind.SITE, IdKind.ZONE, IdKind.SENSOR):
+        wanted[kind] = road_keys(roads, kind)
+    return wanted
 
 
 def encode_roads(roads: RoadTable) -> bytes:

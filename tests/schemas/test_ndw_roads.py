@@ -7,9 +7,9 @@ import pytest
 from schemas.errors import DrukteError
 from schemas.feeds.datex2 import read_site_table
 from schemas.ids import IdKind, Ids, format_ids, parse_ids
-from schemas.ndw_roads import road_ids, road_table
+from schemas.ndw_roads import road_table
 from schemas.reading import Metric
-from schemas.roads import ANY_VEHICLE, decode_roads, encode_roads
+from schemas.roads import ANY_VEHICLE, decode_roads, encode_roads, road_ids
 from tests.schemas.feeds.documents import ANY, POINT, ROUTE, channel, length_limit, record, site_table
 
 THE_HAGUE = (4.18, 52.00, 4.43, 52.14)

@@ -3,7 +3,8 @@
 
 from schemas.feeds.datex2 import RoadChannels, SiteTable, read_site_table
 from schemas.ids import Ids
-from schemas.ndw_roads import road_ids, road_table
+from schemas.ndw_roads import road_table
+from schemas.roads import road_ids
 
 XSI = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
 START = "2026-03-01T11:04:00Z"

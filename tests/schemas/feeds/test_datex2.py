@@ -12,10 +12,10 @@ from schemas.errors import DrukteError, RefusedError
 from schemas.feeds.datex2 import RoadChannels, TimeMeaning, decode_measured, read_site_table
 from schemas.feeds.decoded import Decoded, Tally
 from schemas.ids import Ids
-from schemas.ndw_roads import road_ids, road_table
+from schemas.ndw_roads import road_table
 from schemas.reading import Batch, Metric, NoValue
 from schemas.refusal import Reason, Refusal
-from schemas.roads import RoadTable
+from schemas.roads import RoadTable, road_ids
 from tests.schemas.feeds.documents import (
     ANY,
     ROUTE,

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from schemas.errors import RefusedError
 from schemas.feeds.datex2 import decode_measured, read_site_table
 from schemas.feeds.decoded import Tally
-from schemas.ndw_roads import road_ids, road_table
+from schemas.ndw_roads import road_table
 from schemas.reading import NoValue
 from schemas.refusal import Reason
+from schemas.roads import road_ids
 from tests.schemas.feeds.documents import (
     channel,
     channels_of,
