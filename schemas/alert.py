@@ -24,6 +24,9 @@ class Cause(StrEnum):
     SKIP = "skip"
     NO_DATA = "no-data"
     CITY = "city"
+    """A newer city version no longer has the rule or the place."""
+    ADOPT = "adopt"
+    """A worker had to begin anew; the alert was open before."""
 
 
 class Transition(msgspec.Struct, frozen=True, kw_only=True):

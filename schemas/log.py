@@ -5,6 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from schemas.city import City
+from schemas.city_change import CityChange, decode_change, encode_change
+from schemas.command import Command, decode_command, encode_command
 from schemas.errors import RefusedError
 from schemas.reading import Batch, decode_batch, encode_batch
 from schemas.refusal import Reason
@@ -18,6 +21,9 @@ class Topic(StrEnum):
     LIVE = "live"
     ALERTS = "alerts"
     DELIVERIES = "deliveries"
+    SEALS = "seals"
+    LEDGER = "ledger"
+    CITY = "city"
     DEAD_LETTERS = "dead-letters"
 
 
@@ -26,6 +32,8 @@ class Kind(StrEnum):
 
     READINGS = "readings"
     TICK = "tick"
+    COMMAND = "command"
+    CITY = "city"
 
 
 class Clock(StrEnum):
@@ -65,6 +73,12 @@ class LogMessage:
         Unique within `source`; CloudEvents asks for it, the fold does not use it.
     batch : Batch or None
         The readings of kind READINGS, else None.
+    command : Command or None
+        Of kind COMMAND.
+    change : CityChange or None
+        Of kind CITY.
+    city : City or None
+        The content of that version; not in the message: whoever folds it in adds it from topic `city`.
     """
 
     kind: Kind
@@ -74,6 +88,9 @@ class LogMessage:
     source: str
     id: str
     batch: Batch | None = None
+    command: Command | None = None
+    change: CityChange | None = None
+    city: City | None = None
 
 
 def event_headers(event_type: str, source: str, event_id: str, content_type: str) -> Headers:
@@ -98,13 +115,22 @@ def event_type(headers: ReadHeaders | None) -> str:
 
 def encode_log(message: LogMessage) -> tuple[Headers, bytes]:
     """Headers and value of a `site-log` message."""
-    headers = event_headers(f"{message.kind}.v1", f"urn:drukte:source:{message.source}", message.id, ARROW)
+    content = JSON if message.kind in (Kind.COMMAND, Kind.CITY) else ARROW
+    headers = event_headers(f"{message.kind}.v1", f"urn:drukte:source:{message.source}", message.id, content)
     headers += [
         ("ce_ingestedat", str(message.ingested_at_us).encode()),
         ("ce_clock", message.clock.encode()),
         ("ce_cityversion", str(message.city_version).encode()),
     ]
-    return headers, b"" if message.batch is None else encode_batch(message.batch)
+    return headers, _body(message)
+
+
+def _body(message: LogMessage) -> bytes:
+    if message.batch is not None:
+        return encode_batch(message.batch)
+    if message.command is not None:
+        return encode_command(message.command)
+    return b"" if message.change is None else encode_change(message.change)
 
 
 def decode_log(headers: ReadHeaders | None, value: bytes | None) -> LogMessage:
@@ -133,5 +159,10 @@ def decode_log(headers: ReadHeaders | None, value: bytes | None) -> LogMessage:
         raise RefusedError(Reason.MALFORMED, f"message lacks header {error}") from None
     except ValueError as error:
         raise RefusedError(Reason.MALFORMED, f"message has a bad header: {error}") from None
-    batch = decode_batch(value or b"") if kind == Kind.READINGS else None
-    return LogMessage(Kind(kind), ingested_at_us, clock, city_version, source, event_id, batch)
+    body = value or b""
+    return LogMessage(
+        Kind(kind), ingested_at_us, clock, city_version, source, event_id,
+        batch=decode_batch(body) if kind == Kind.READINGS else None,
+        command=decode_command(body) if kind == Kind.COMMAND else None,
+        change=decode_change(body) if kind == Kind.CITY else None,
+    )

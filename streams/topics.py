@@ -69,6 +69,10 @@ def topic_plans(partitions: int) -> list[TopicPlan]:
             {"message.timestamp.type": "LogAppendTime", "retention.ms": str(7 * 24 * HOUR_MS)},
         ),
         TopicPlan(Topic.DELIVERIES, partitions, {"retention.ms": str(7 * 24 * HOUR_MS)}),
+        TopicPlan(Topic.SEALS, partitions, exact | _size()),
+        # Who draws noise twice breaks the promise: what was released is remembered for ever.
+        TopicPlan(Topic.LEDGER, 1, {"retention.ms": "-1", "cleanup.policy": "delete"}),
+        TopicPlan(Topic.CITY, 1, {"retention.ms": "-1", "cleanup.policy": "delete"} | _size()),
         TopicPlan(Topic.DEAD_LETTERS, 1, {"retention.ms": str(7 * 24 * HOUR_MS)}),
     ]
 
