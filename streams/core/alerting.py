@@ -7,7 +7,7 @@ normal -> pending -> firing -> recovering -> resolved -> normal. An alert about 
 
 from dataclasses import dataclass
 
-from schemas.alert import Cause, State
+from schemas.alert import Cause, State, Transition
 
 FIRST_OPEN = (State.FIRING, State.RECOVERING)
 """States in which an alert is open and its changes are told."""
@@ -80,7 +80,11 @@ class Fall:
 
 @dataclass(slots=True)
 class Case:
-    """Where one alert (of one rule at one place) stands."""
+    """Where one alert (of one rule at one place) stands.
+
+    `last` is what was told of it last; `adopted` means that it was open before a cold start and that no window
+    has shown yet whether it still should be.
+    """
 
     state: State = State.NORMAL
     raised: int = 0
@@ -90,6 +94,8 @@ class Case:
     alert_id: str = ""
     seq: int = 0
     opened_at_us: int = 0
+    adopted: bool = False
+    last: Transition | None = None
 
     @property
     def at_rest(self) -> bool:
@@ -115,6 +121,7 @@ def rise(case: Case, rule: Parameters, seen: Rise) -> list[Change]:
     if not seen.over:
         case.raised = 0  # the dwell is broken; pending itself ends at the window's close
         return []
+    case.adopted = False
     if case.state is State.RECOVERING:
         case.cleared = 0
         return [_moved(case, State.FIRING, seen.level, Cause.THRESHOLD)]
@@ -136,6 +143,11 @@ def rise(case: Case, rule: Parameters, seen: Rise) -> list[Change]:
 
 def fall(case: Case, rule: Parameters, seen: Fall) -> list[Change]:
     """Take a closed window's evidence in; the changes to tell of."""
+    if case.adopted and not seen.missing:
+        case.adopted = False
+        if not seen.over_down and seen.coverage >= MIN_COVERAGE:
+            case.raised, case.stale = 0, False
+            return [_moved(case, State.RESOLVED, seen.level, Cause.ADOPT)]
     if case.open and seen.missing != case.stale:
         case.stale = seen.missing
         return [_moved(case, case.state, case.level, Cause.NO_DATA), *_fallen(case, rule, seen)]

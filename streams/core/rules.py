@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rules at places: which cases there are in a partition, and what steps and windows mean for them."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 from schemas.alert import Transition, alert_id
 from schemas.city import City, Rule
+from streams.core.adoption import adopt
 from streams.core.alerting import Case, Change, Fall, Parameters, Rise, fall, rise
 from streams.core.layout import Layout, PlaceKind
 from streams.core.levels import ZoneFigures, edges
@@ -93,6 +96,18 @@ class LevelRules:
         self._level_before = np.where(step.present, step.level, self._level_before)
         return told
 
+    def open_alerts(self) -> list[Transition]:
+        """What was told last of every alert that is open: said again, it lasts as long as the alert."""
+        return [case.last for case in self.cases if case.open and case.last is not None]
+
+    def adopt(self, alerts: Sequence[Transition], now_us: int) -> list[Transition]:
+        """Give alerts that were open before a cold start back to their cases; see `streams.core.adoption`."""
+        places = [self._layout.place_key[zone] for zone in self._zone.tolist()]
+        cases = dict(zip(zip(places, self._keys, strict=True), self.cases, strict=True))
+        told = adopt(cases, alerts, now_us)
+        self._busy = np.array([not case.at_rest for case in self.cases], np.bool_)
+        return told
+
     def at_close(self, zone: Zones, start_us: npt.NDArray[np.int64], windows: ZoneWindows,
                  now_us: int) -> list[Transition]:
         """Let closed windows clear alerts, and raise those that are decided at the close."""
@@ -138,7 +153,7 @@ class LevelRules:
         case.seq += 1
         capacity = float(self._figures.capacity[zone])
         known = not np.isnan(capacity) and low >= 0
-        return Transition(
+        case.last = Transition(
             alert_id=case.alert_id, seq=case.seq, site=site, place=place, rule=self._keys[number],
             severity=rule.severity, measure="people", unit="persons",
             level_from=change.level_from, level_to=change.level_to,
@@ -150,3 +165,4 @@ class LevelRules:
             coverage=round(coverage, 4), profile=self._city.file.zones[place].profile,
             city_version=self._city.version, cause=change.cause, opened_at_us=case.opened_at_us, at_us=at_us,
         )
+        return case.last

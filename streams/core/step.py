@@ -30,6 +30,8 @@ COUNTERS = (
     "readings", "duplicates", "corrections", "overlaps", "late", "ahead", "unknown", "bad-span", "not-counted",
     "revisions",
 )
+REPEAT_US = 3_600_000_000
+"""Open alerts are told again every hour, so that the topic's retention never forgets one."""
 Mask = npt.NDArray[np.bool_]
 
 
@@ -41,6 +43,8 @@ class Partition:
     city : City
     partitions, number : int
         How many partitions the deployment has, and which of them this is.
+    awaiting_adoption : bool
+        After a cold start: no transition is told until the alerts that were open before are adopted.
 
     Attributes
     ----------
@@ -48,11 +52,12 @@ class Partition:
         What became of readings since the start, by `COUNTERS` (`revisions` are of road rows). No counts of people.
     """
 
-    STATE = ("_next_step", "counters")
+    STATE = ("_next_step", "counters", "_awaiting_adoption")
     PARTS = ("_time", "_slots", "_windows", "_revisions", "_states", "_zone_windows", "_rules")
     """Where the rest of the state is; `streams.core.snapshot` copies it out and in."""
 
-    def __init__(self, city: City, partitions: int, number: int) -> None:
+    def __init__(self, city: City, partitions: int, number: int, awaiting_adoption: bool = False) -> None:
+        self._awaiting_adoption = awaiting_adoption
         self._city = city
         self._layout = layout(city, partitions, number)
         self._figures = zone_figures(city, self._layout)
@@ -117,6 +122,11 @@ class Partition:
         self._pass_time(now_us)
         if message.batch is not None and len(message.batch) and self._take(message.batch, now_us):
             self._close_due(now_us)
+        if self._awaiting_adoption:
+            self._told.clear()
+        if message.command is not None:
+            self._awaiting_adoption = False
+            self._told += self._rules.adopt(message.command.alerts, now_us)
         return self._effects()
 
     def _pass_time(self, now_us: int) -> None:
@@ -128,6 +138,8 @@ class Partition:
             counts = self._zone_windows.window_of_step(step_us) >= self._windows.open_start[: self._zones]
             self._zone_windows.add(step_us, step, counts)
             self._told += self._rules.at_step(step_us, step, self._zone_windows, counts)
+            if step_us % REPEAT_US == 0:
+                self._told += self._rules.open_alerts()
             self._close_due(step_us)
             self._next_step += STEP_US
         if now_us >= self._windows.next_deadline:

@@ -8,6 +8,7 @@ import numpy as np
 
 from schemas.alert import Transition
 from schemas.city import City
+from schemas.command import Adopt
 from schemas.ids import IdKind
 from schemas.live import LiveTable
 from schemas.log import Clock, Kind, LogMessage
@@ -28,10 +29,11 @@ def at_us(second: float) -> int:
 class Player:
     """A partition and all it said. It starts with a tick at second 0, so that the first window counts."""
 
-    def __init__(self, city: City, clock: Clock = Clock.SIMULATED, start_s: float | None = 0.0) -> None:
+    def __init__(self, city: City, clock: Clock = Clock.SIMULATED, start_s: float | None = 0.0,
+                 awaiting_adoption: bool = False) -> None:
         self.city = city
         self.clock = clock
-        self.partition = Partition(city, 1, 0)
+        self.partition = Partition(city, 1, 0, awaiting_adoption)
         self.effects: list[Effect] = []
         if start_s is not None:
             self.tick(start_s)
@@ -52,6 +54,11 @@ class Player:
     def tick(self, second: float, append_s: float | None = None) -> None:
         message = LogMessage(Kind.TICK, at_us(second), self.clock, 1, "test", "1")
         self.effects += self.partition.step(message, at_us(second if append_s is None else append_s))
+
+    def adopt(self, second: float, *alerts: Transition) -> None:
+        """Fold in the command that hands over the alerts that were open before."""
+        message = LogMessage(Kind.COMMAND, at_us(second), self.clock, 1, "test", "1", command=Adopt(alerts=[*alerts]))
+        self.effects += self.partition.step(message, at_us(second))
 
     def camera(self, sensor: str, values: Iterable[tuple[float, float | None]]) -> None:
         """Samples (second, people), each taken in as it is made."""
