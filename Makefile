@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 PYTHON ?=
 ARGS ?=
+# Tests wait for servers more than they compute: more processes than cores.
+PROCESSES ?= 4
 MINUTES ?= 5
 SEED ?= 1
 SAY_PYTHON := Drukte needs Python 3.11, 3.12 or 3.13. Install one (Debian, Ubuntu: apt-get install python3 \
@@ -24,7 +26,7 @@ demo: $(VENV)/.runtime ## Run the demo on this machine alone (ARGS="--help" tell
 	@$(BIN)/drukte demo $(ARGS)
 
 test: $(VENV)/.dev services ## Run the tests, with real Kafka and TimescaleDB where they can be installed
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/.dev ## Check style and types
 	@$(BIN)/ruff check .

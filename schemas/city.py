@@ -22,6 +22,7 @@ FORMAT = 1
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+SealHours = Annotated[int, msgspec.Meta(ge=6, le=12)]
 Point = tuple[float, float]
 """WGS 84, [longitude, latitude]."""
 
@@ -46,6 +47,14 @@ class Facility(StrEnum):
     QUEUE = "queue"
     STANDING = "standing"
     ROAD = "road"
+
+
+class Grain(StrEnum):
+    """How finely a place's history is published; nights (00 to 06 UTC) are six hours everywhere."""
+
+    QUARTER = "15min"
+    HOUR = "1h"
+    SIX_HOURS = "6h"
 
 
 class SensorStatus(StrEnum):
@@ -140,7 +149,11 @@ class Site(_Strict, frozen=True, kw_only=True):
 
 
 class Zone(_Strict, frozen=True, kw_only=True):
-    """A leaf area. `area_m2` is the net area; `capacity` the permitted number of people, if any."""
+    """A leaf area. `area_m2` is the net area; `capacity` the permitted number of people, if any.
+
+    `grain` is how finely its history is published: coarse until its published figures show that it is busy.
+    `seal_after_h` is how long late readings still enter a grain before it is released.
+    """
 
     site: str
     name: str
@@ -149,10 +162,15 @@ class Zone(_Strict, frozen=True, kw_only=True):
     capacity: Annotated[int, msgspec.Meta(gt=0)] | None = None
     profile: str
     polygon: list[Point]
+    grain: Grain = Grain.SIX_HOURS
+    seal_after_h: SealHours = 6
 
 
 class Gate(_Strict, frozen=True, kw_only=True, rename={"from_": "from"}):
-    """A counting line: `in` adds to `to` and takes from `from`. `width_m` is the effective width."""
+    """A counting line: `in` adds to `to` and takes from `from`. `width_m` is the effective width.
+
+    `grain` and `seal_after_h` as a zone's.
+    """
 
     site: str
     name: str = ""
@@ -160,6 +178,8 @@ class Gate(_Strict, frozen=True, kw_only=True, rename={"from_": "from"}):
     to: str
     width_m: Positive
     line: tuple[Point, Point]
+    grain: Grain = Grain.SIX_HOURS
+    seal_after_h: SealHours = 6
 
 
 class Profile(_Strict, frozen=True, kw_only=True):

@@ -44,12 +44,12 @@ def decode_change(encoded: bytes) -> CityChange:
 
 
 def zone_map(file: CityFile) -> str:
-    """8 hex digits of BLAKE2b over what draws the map: zones with their areas, gates with their lines.
+    """8 hex digits of BLAKE2b over what divides space and time: zones and gates, their shapes and grains.
 
     The same geometry has the same name in every version, whatever else changed; order and names of places do
     not matter.
     """
-    zones = {key: (zone.site, zone.area_m2, zone.polygon) for key, zone in file.zones.items()}
-    gates = {key: (gate.site, gate.from_, gate.to, gate.line) for key, gate in file.gates.items()}
+    zones = {key: (zone.site, zone.area_m2, zone.polygon, zone.grain) for key, zone in file.zones.items()}
+    gates = {key: (gate.site, gate.from_, gate.to, gate.line, gate.grain) for key, gate in file.gates.items()}
     drawn = msgspec.json.encode([sorted(zones.items()), sorted(gates.items())])
     return blake2b(drawn, digest_size=4).hexdigest()

@@ -3,7 +3,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from schemas.city import OUTSIDE, CityFile, Gate, Point, Profile, Zone
+from schemas.city import OUTSIDE, CityFile, Gate, Grain, Point, Profile, Zone
 from schemas.city_fault import Fault, key_path, reference_faults
 from schemas.city_geometry import areas_m2, length_m, overlaps, point_fault, ring_fault
 
@@ -11,6 +11,7 @@ AREA_SLACK = 0.01
 """Net area above the polygon's by so large a share is rounding of its corners."""
 OVERLAP_ALLOWED_M2 = 1.0
 """Neighbours drawn point by point on one border share slivers."""
+SEAL_SIX_HOURS_AFTER_H = 6
 WIDTH_SLACK_M = 1.0
 """A line's ends are given to about half a metre each."""
 DENSITY_LIMIT_PER_M2 = 10.0
@@ -41,6 +42,7 @@ def _zone_faults(file: CityFile, key: str, zone: Zone) -> Iterator[Fault]:
                 f"net area {zone.area_m2:g} m2 is larger than the polygon's {gross_m2:.0f} m2; "
                 "give what people can stand on, or correct the polygon",
             )
+    yield from _seal_faults(path, zone)
     if zone.capacity is not None and zone.capacity > zone.area_m2 * DENSITY_LIMIT_PER_M2:
         yield Fault(
             f"{path}.capacity",
@@ -95,6 +97,16 @@ def _gate_faults(file: CityFile, key: str, gate: Gate) -> Iterator[Fault]:
     if gate.from_ == gate.to:
         yield Fault(f"{path}.to", f"leads from {gate.from_!r} to itself; name the two sides of the line")
     yield from _line_faults(path, gate)
+    yield from _seal_faults(path, gate)
+
+
+def _seal_faults(path: str, place: Zone | Gate) -> Iterator[Fault]:
+    if place.grain is Grain.SIX_HOURS and place.seal_after_h != SEAL_SIX_HOURS_AFTER_H:
+        yield Fault(
+            f"{path}.seal_after_h",
+            f"a grain of 6 h is sealed {SEAL_SIX_HOURS_AFTER_H} h after its end: longer, and exact values would be "
+            "older than 38 h; leave it out, or give the place a finer grain",
+        )
 
 
 def _line_faults(path: str, gate: Gate) -> Iterator[Fault]:

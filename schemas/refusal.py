@@ -48,6 +48,8 @@ class Reason(StrEnum):
     """Before the sensor's start date or after its end date."""
     UNKNOWN_KIND = "unknown-kind"
     """A log message of a kind or version that this program does not know."""
+    LOST = "lost"
+    """Not refused: messages that aged out before they were dealt with."""
     CITY_VERSION = "city-version"
     """A batch whose numbers were given by a city version that is not loaded here."""
 

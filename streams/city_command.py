@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`drukte city`: check a city file, give its keys their numbers, bring in road sensors."""
+"""`drukte city`: check a city file, number its keys, bring in roads, publish versions and compare them."""
 
+import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,9 +30,16 @@ UNSOUND = 1
 """Exit code: the city file has faults."""
 WRONG_INPUT = 2
 """Exit code: the command cannot do what it was asked to."""
+PUBLISHED = "published"
+"""Instead of a file: the newest published version."""
+SettingsOption = Annotated[
+    Path | None, typer.Option(
+        "--settings", "--config", help="Settings file; else $DRUKTE_SETTINGS, else ./drukte.toml.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
 app = typer.Typer(
-    help="Check the city file, number its keys, bring in road sensors.",
+    help="Check the city file, number its keys, bring in road sensors, publish new versions and compare them.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -108,6 +116,109 @@ def import_ndw(
             _show_faults(into, error, as_json=False)
             raise typer.Exit(UNSOUND) from None
     _show_import(sites, roads, box, written)
+
+
+@app.command()
+def publish(
+    file: Annotated[Path, typer.Argument(help="The city file of the new version.", show_default=False)],
+    effective_at: Annotated[
+        str,
+        typer.Option(
+            "--effective-at", metavar="TIME", show_default=False,
+            help="From when it holds: a whole minute at least 2 minutes ahead on the deployment's clock, with an "
+            "offset (2026-05-01T06:00:00+02:00); 00:00 UTC where zones or gates change their shape.",
+        ),
+    ],
+    settings: SettingsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Publish a version of the city file to a running deployment; nothing needs a restart.
+
+    The file has to be sound, its `version` above the newest published one, and its ids those of that one with
+    nothing but lines appended. A publication that was cut off is mended by the same command again.
+
+    Exit code 0: done; 1: the city file has faults; 2: it may not follow, or the broker is away.
+    """
+    from streams.city_publish import publish as published
+    from streams.city_show import json_text, publication_document, publication_text
+    from streams.settings import load_settings
+    at_us = _parsed_time(effective_at)
+    with _one_line_errors():
+        try:
+            done = published(load_settings(settings), file, at_us)
+        except CityFaultsError as error:
+            _show_faults(file, error, as_json)
+            raise typer.Exit(UNSOUND) from None
+    typer.echo(json_text(publication_document(done)) if as_json else publication_text(done))
+
+
+@app.command()
+def diff(
+    before: Annotated[str, typer.Argument(help=f"A city file, or `{PUBLISHED}`.", show_default=False)],
+    after: Annotated[str, typer.Argument(help=f"A city file, or `{PUBLISHED}`.", show_default=False)],
+    settings: SettingsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell what changed between two versions: places, sensors, thresholds as snapped to bands, geometry, rules.
+
+    `published` is the newest published version; it needs the settings.
+    """
+    from streams.city_diff import city_differences
+    from streams.city_show import differences_document, differences_text, json_text
+    with _one_line_errors():
+        names, cities = zip(*(_named_city(one, settings) for one in (before, after)), strict=True)
+    found = city_differences(*cities)
+    if as_json:
+        typer.echo(json_text(differences_document(names, found)))
+    else:
+        typer.echo(differences_text(names, found))
+
+
+@app.command()
+def history(settings: SettingsOption = None, as_json: JsonOption = False) -> None:
+    """Show the published versions: from when, sha256, what kind of change."""
+    from streams.city_publish import city_topic
+    from streams.city_show import history_rows, json_text, show_history
+    from streams.clock import now_us
+    from streams.settings import load_settings
+    with _one_line_errors():
+        loaded = load_settings(settings)
+        with city_topic(loaded.kafka) as topic:
+            rows = history_rows(topic.new_versions(), now_us(loaded.clock))
+    if as_json:
+        typer.echo(json_text(rows))
+    elif rows:
+        show_history(rows)
+    else:
+        typer.echo(f"Nothing was published yet: the city file of the settings holds ({loaded.city}).")
+
+
+def _named_city(name: str, settings: Path | None) -> tuple[str, City]:
+    """A city and what to call it; `published` is the newest of the topic."""
+    if name != PUBLISHED:
+        city = load_city(Path(name))
+        return f"{name} (version {city.version})", city
+    from streams.city_publish import city_topic
+    from streams.settings import load_settings
+    with city_topic(load_settings(settings).kafka) as topic:
+        versions = topic.new_versions()
+    if not versions:
+        raise DrukteError("nothing was published yet; give the path of a city file")
+    # The first of a number is the one that stands.
+    newest = {one.change.version: one for one in reversed(versions)}[max(one.change.version for one in versions)]
+    return f"{PUBLISHED} (version {newest.change.version})", newest.city()
+
+
+def _parsed_time(text: str) -> int:
+    """Microseconds since 1970, UTC; raises `typer.BadParameter` for a time without an offset."""
+    try:
+        at = dt.datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        wrong = f"{text!r} is no time with an offset, such as 2026-05-01T06:00:00+02:00 or 2026-05-01T04:00Z"
+        raise typer.BadParameter(wrong, param_hint="--effective-at")
+    return round(at.replace(microsecond=0).timestamp()) * 1_000_000 + at.microsecond
 
 
 @contextmanager

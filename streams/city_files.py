@@ -61,6 +61,12 @@ def load_city(path: Path) -> City:
     return _checked(path, _content(path))
 
 
+def load_content(path: Path) -> tuple[City, CityContent]:
+    """A city and the content of its files, as they are published; raises as `load_city` does."""
+    content = _content(path)
+    return _checked(path, content), content
+
+
 def assign_ids(path: Path) -> int:
     """Append a number to `CITY.ids` for each key without one, and return how many were given.
 

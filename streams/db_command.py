@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`drukte db ...`: migrations, their state, and retention."""
+"""`drukte db ...`: migrations, their state, retention, and what to say after a restore."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from schemas.errors import DrukteError
 
-app = typer.Typer(help="The database: migrations and retention.", no_args_is_help=True)
+app = typer.Typer(help="The database: migrations, retention, restores.", no_args_is_help=True)
 
 SettingsOption = Annotated[
     Path | None, typer.Option("--settings", help="Settings file; else $DRUKTE_SETTINGS, else ./drukte.toml.")
@@ -20,6 +21,7 @@ Timescale = Annotated[bool, typer.Option(
     help="Add the TimescaleDB extension where the server has it (only before the first migration)."
 )]
 LiveHours = Annotated[float, typer.Option(min=1, help="Live windows older than this go.")]
+AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
 AlertDays = Annotated[float, typer.Option(min=1, help="Alerts older than this go.")]
 
 
@@ -68,6 +70,23 @@ def status(settings: SettingsOption = None, uri: UriOption = None) -> None:
     if migrations.pending:
         typer.echo("run `drukte db migrate`", err=True)
         raise typer.Exit(1)
+
+
+@app.command()
+def restore(settings: SettingsOption = None, uri: UriOption = None, as_json: AsJson = False) -> None:
+    """Say that this database was put back from a backup; run it before a writer starts on it."""
+    from streams import storage
+    with _told():
+        with storage.connect(_address(settings, uri), "drukte restore") as connection:
+            number, published = storage.declare_restore(connection)
+    if as_json:
+        typer.echo(msgspec.json.encode({"restore": number, "published_batches": published}).decode())
+        return
+    typer.echo(
+        f"restore {number} is noted; the database holds {published} published batches.\n"
+        "A running writer stops. At its next start it takes the ledger back from topic `ledger`; every batch that was\n"
+        "begun but does not stand in this database is never drawn again: those cells stay missing (status O)."
+    )
 
 
 @app.command()

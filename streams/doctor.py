@@ -20,7 +20,7 @@ from schemas.errors import DrukteError, TransientError
 from schemas.ids import IdKind
 from schemas.live import LiveTable
 from schemas.log import Clock, Topic
-from streams import storage
+from streams import losses, storage
 from streams.city_files import load_city
 from streams.core.layout import partition_of_site
 from streams.settings import DEFAULT_PATH, KafkaSettings, Settings, load_settings
@@ -156,6 +156,7 @@ def _kafka_findings(settings: Settings, city: City | None) -> Iterator[Finding]:
             "site-log": topics.log_moves,
             "live": lambda: topics.rows_are_new(_partitions_with_sites(city, kafka.partitions)),
             "alerts": topics.alerts_are_there,
+            "lost": lambda: _folded_all(kafka),
             "writer": lambda: _writer(settings, topics),
         }
         for check, look in looks.items():
@@ -324,7 +325,8 @@ def _database_findings(settings: Settings) -> Iterator[Finding]:
 
     database = _within_limit("database", reachable)
     yield database
-    for check, look in (("migrations", _migrations), ("edition", _edition), ("retention", _retention)):
+    looks = (("migrations", _migrations), ("edition", _edition), ("retention", _retention), ("unwritten", _written_all))
+    for check, look in looks:
         if database.grade is Grade.BAD:
             yield _not_made(check, "the database does not answer")
         else:
@@ -357,6 +359,20 @@ def _edition(settings: Settings) -> Finding:
         return _warn("PostgreSQL without TimescaleDB: tables are plain",
                      "fine for a demo or a small city; else install TimescaleDB before the first migration")
     return _ok(str(found))
+
+
+def _folded_all(kafka: KafkaSettings) -> Finding:
+    if told := losses.of_the_log(kafka, CALL_S):
+        return _warn("; ".join(told), "never again: no worker was up for as long as the log keeps; watch the workers")
+    return _ok("the workers folded all of the log, as far back as dead letters tell")
+
+
+def _written_all(settings: Settings) -> Finding:
+    with _session(settings) as connection:
+        told = losses.of_the_topics(connection)
+    if told:
+        return _warn("; ".join(told), "these rows stay absent: no writer was up for as long as the topics keep")
+    return _ok("the writer lost nothing")
 
 
 def _retention(settings: Settings) -> Finding:

@@ -18,7 +18,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from schemas.errors import FatalError
-from schemas.log import Clock
+from schemas.log import Clock, Topic
 from streams.clock import now_us
 from streams.settings import ClockSettings, MetricsSettings
 
@@ -80,6 +80,8 @@ REQUESTS = Metric("drukte_requests", "Requests taken in over HTTP.", is_counter=
 TICKS = Metric("drukte_ticks", "Ticks sent to silent partitions.", is_counter=True)
 EDGE_MESSAGES = Metric("drukte_edge_messages", "Messages of the edge topic that were taken in.", is_counter=True)
 REFUSED = Metric("drukte_refused", "Refused values or messages, by reason.", is_counter=True, label="reason")
+LOST = Metric("drukte_lost_messages", "Messages that aged out before they were dealt with, by topic.", is_counter=True,
+              label="topic")
 LETTERS_LOST = Metric("drukte_letters_lost", "Dead letters that the broker did not take.", is_counter=True)
 LAG = Metric("drukte_lag_messages", "Messages not dealt with yet, as the broker last told; by topic.", label="topic")
 WAITING = Metric("drukte_waiting", "What waits in memory, by queue.", label="queue")
@@ -90,11 +92,14 @@ RECEIVER_FAILURES = Metric(
     label="receiver",
 )
 WATCHERS_LET_GO = Metric("drukte_watchers_let_go", "Pages that did not keep up and were cut off.", is_counter=True)
+RELEASED = Metric("drukte_released_batches", "Sealed batches that were drawn and published.", is_counter=True)
+RESTORES = Metric("drukte_restore_found", "1 when the writer found at its start that the database was put back.")
 PARTITIONS = Metric("drukte_partitions", "Partitions of the log that this worker holds.")
 
 METRICS = (
-    CLOCK, LOG_TIME, ACKNOWLEDGED_AGE, MESSAGES, READINGS, REQUESTS, TICKS, EDGE_MESSAGES, REFUSED, LETTERS_LOST, LAG,
-    WAITING, DATABASE_AWAY, BROKER_AWAY, RECEIVER_FAILURES, WATCHERS_LET_GO, PARTITIONS,
+    CLOCK, LOG_TIME, ACKNOWLEDGED_AGE, MESSAGES, READINGS, REQUESTS, TICKS, EDGE_MESSAGES, REFUSED, LOST, LETTERS_LOST,
+    LAG, WAITING, DATABASE_AWAY, BROKER_AWAY, RECEIVER_FAILURES, WATCHERS_LET_GO, RELEASED,
+    RESTORES, PARTITIONS,
 )
 """All of them."""
 LABELS = frozenset({"reason", "fate", "queue", "topic", "receiver"})
@@ -180,6 +185,12 @@ def refused_figures(refused: Mapping[str, int]) -> Iterator[Figure]:
         yield Figure(REFUSED, count, str(reason))
 
 
+def lost_figures(lost: Mapping[str, int]) -> Iterator[Figure]:
+    """Messages that aged out, by topic."""
+    for topic, messages in dict(lost).items():
+        yield Figure(LOST, messages, str(topic))
+
+
 class HeldState(Protocol):
     """The state of a partition, as far as metrics look at it (`streams.core.step.Partition`)."""
 
@@ -203,7 +214,7 @@ def worker_figures(
     held : iterable of HeldState
         The partitions that it holds. The slowest one is the worker's log time.
     counters : mapping of str to int
-        The worker's own: `refused` messages.
+        The worker's own: `refused` and `lost` messages.
     """
     yield from clock_figures(clock)
     states = list(held)
@@ -218,3 +229,4 @@ def worker_figures(
     for fate, count in fates.items():
         yield Figure(READINGS, count, fate)
     yield Figure(REFUSED, dict(counters).get("refused", 0), "message")
+    yield from lost_figures({Topic.SITE_LOG: dict(counters).get("lost", 0)})

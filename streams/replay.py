@@ -25,6 +25,7 @@ from schemas.log import Clock, Kind, LogMessage
 from schemas.reading import Batch, NoValue
 from schemas.registry import Registry
 from schemas.roads import RoadTable, encode_roads
+from schemas.seal import Seal
 from streams.core.admission import admit
 from streams.core.effect import Effect, LiveRows
 from streams.core.layout import MINUTE_US
@@ -93,6 +94,8 @@ class Report:
             self.alerts_opened += effect.state_to is State.FIRING and fresh
             self.alerts_resolved += effect.state_to is State.RESOLVED
             return
+        if isinstance(effect, Seal):
+            return  # a replay releases nothing
         by_status = self.windows.setdefault(effect.table, Counter())
         for status, count in Counter(effect.rows.column("status").to_pylist()).items():
             by_status[Status(status).name.lower()] += count
@@ -194,6 +197,8 @@ def _until(effect: Effect, end_us: int) -> Iterator[Effect]:
         if effect.window_end_us <= end_us:
             yield effect
         return
+    if isinstance(effect, Seal):
+        return
     span_us = pc.multiply(pc.cast(effect.rows.column("span_s"), pa.int64()), 1_000_000)
     end = pc.add(pc.cast(effect.rows.column("window_start"), pa.int64()), span_us)
     rows = effect.rows.filter(pc.less_equal(end, end_us))
@@ -223,7 +228,7 @@ class _Windows:
 
     def write(self, effect: Effect) -> None:
         """Append the rows of an effect; a transition has none."""
-        if self._writer is None or isinstance(effect, Transition):
+        if self._writer is None or not isinstance(effect, LiveRows):
             return
         rows, keys = effect.rows, self._keys[_PLACE_KIND[effect.table]]
         columns: dict[str, Any] = {name: rows.column(name) for name in rows.schema.names}

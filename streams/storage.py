@@ -166,6 +166,22 @@ def drop_alerts_older_than(connection: Connection, days: float) -> int:
     return deleted
 
 
+def declare_restore(connection: Connection) -> tuple[int, int]:
+    """Note that this database was put back from a backup; the next start of a writer handles it.
+
+    Returns
+    -------
+    tuple of int
+        The restore's number (of the one that waits already, if there is one) and how many batches are published.
+    """
+    with connection.transaction():
+        connection.execute("LOCK TABLE privacy.restore IN SHARE ROW EXCLUSIVE MODE")
+        number = _value(connection, "SELECT max(id) FROM privacy.restore WHERE handled_at IS NULL")
+        if number is None:
+            number = _value(connection, "INSERT INTO privacy.restore (cause) VALUES ('declared') RETURNING id")
+        return number, _value(connection, "SELECT count(*) FROM privacy.ledger")
+
+
 @contextmanager
 def _migrations_folder() -> Iterator[Path]:
     with as_file(files("infra") / "migrations") as folder:

@@ -23,8 +23,8 @@ from tests.real.chain import Chain
 from tests.real.kafka_service import _Topics
 from tests.services.process import free_port, wait_until
 
-KAFKA_CHECKS = ("topics", "site-log", "live", "alerts", "writer")
-DATABASE_CHECKS = ("migrations", "edition", "retention")
+KAFKA_CHECKS = ("topics", "site-log", "live", "alerts", "lost", "writer")
+DATABASE_CHECKS = ("migrations", "edition", "retention", "unwritten")
 LIMIT_S = 90.0
 
 

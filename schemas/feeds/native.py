@@ -7,12 +7,14 @@ times with an offset, `value: null` for a sensor that has none, quality 0 to 100
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from schemas.city import Semantics
+from schemas.city_timeline import Timeline
 from schemas.errors import DrukteError, RefusedError
 from schemas.feeds.decoded import Decoded, Tally
 from schemas.feeds.instants import NO_INSTANT, InstantCache
@@ -24,6 +26,7 @@ from schemas.reading import METRIC_LIMIT, QUALITY_FULL, Batch, NoValue
 from schemas.refusal import Reason, Refusal
 from schemas.registry import SEMANTICS, Registry
 
+Registries = Registry | Timeline[Registry]
 LONGEST_SPAN_US = (2**31 - 1) * 1000
 """24.8 days: what the log's column for the span can hold."""
 
@@ -42,7 +45,7 @@ _DETAILS = {
 }
 
 
-def decode(body: bytes, registry: Registry, source: str) -> Decoded:
+def decode(body: bytes, registry: Registries, source: str) -> Decoded:
     """Read a body that `source` sent.
 
     A bad reading is refused by itself; readings that fail in the same way at the same sensor make one
@@ -52,7 +55,8 @@ def decode(body: bytes, registry: Registry, source: str) -> Decoded:
     Parameters
     ----------
     body : bytes
-    registry : Registry
+    registry : Registry, or a Timeline of them
+        Each reading is judged by the one that is in force at its `from`.
     source : str
         Key of the source whose door the body came through.
 
@@ -67,7 +71,7 @@ def decode(body: bytes, registry: Registry, source: str) -> Decoded:
     return _decode(body, registry, source, "")
 
 
-def _decode(body: bytes, registry: Registry, source: str, prefix: str) -> Decoded:
+def _decode(body: bytes, registry: Registries, source: str, prefix: str) -> Decoded:
     in_array = body.lstrip()[:1] == b"["
     readings = _quickly(body, in_array)
     if readings is not None:
@@ -80,7 +84,7 @@ def _decode(body: bytes, registry: Registry, source: str, prefix: str) -> Decode
     )
 
 
-def decode_messages(bodies: Sequence[bytes], registry: Registry, source: str) -> Decoded:
+def decode_messages(bodies: Sequence[bytes], registry: Registries, source: str) -> Decoded:
     """Read many bodies at once, as from a topic with one reading a message.
 
     A body that `decode` would refuse whole becomes one refusal; the others are read, in their order. Places
@@ -106,11 +110,11 @@ def decode_messages(bodies: Sequence[bytes], registry: Registry, source: str) ->
     return parts[0] if len(parts) == 1 else Decoded.concatenated(parts)
 
 
-def _run_decoded(run: list[RawReading], first: int, registry: Registry, source: str) -> Decoded:
+def _run_decoded(run: list[RawReading], first: int, registry: Registries, source: str) -> Decoded:
     return _decoded(run, lambda at: f"message {first + at}", [], registry, source)
 
 
-def _decoded_or_refused(number: int, body: bytes, registry: Registry, source: str) -> Decoded:
+def _decoded_or_refused(number: int, body: bytes, registry: Registries, source: str) -> Decoded:
     try:
         return _decode(body, registry, source, f"message {number} ")
     except RefusedError as error:
@@ -158,12 +162,43 @@ def _decoded(
     readings: list[RawReading],
     place: Callable[[int], str],
     refusals: list[Refusal],
-    registry: Registry,
+    registry: Registries,
     source: str,
 ) -> Decoded:
-    source_number = registry.sources.get(source)
-    if source_number is None:
-        raise DrukteError(f"source {source!r} has no number in CITY.ids; known: {', '.join(registry.sources)}")
+    # Numbers are never taken back, so the newest version knows the sources of all.
+    sources = (registry.newest if isinstance(registry, Timeline) else registry).sources
+    if source not in sources:
+        raise DrukteError(f"source {source!r} has no number in CITY.ids; known: {', '.join(sources)}")
+    if isinstance(registry, Timeline):
+        return _decoded_by_version(readings, place, refusals, registry, sources[source])
+    return _decoded_by_one(readings, place, refusals, registry, sources[source])
+
+
+def _decoded_by_version(
+    readings: list[RawReading], place: Callable[[int], str], refusals: list[Refusal],
+    registries: Timeline[Registry], source_number: int,
+) -> Decoded:
+    if len(registries) == 1 or not readings:
+        return _decoded_by_one(readings, place, refusals, registries.newest, source_number)
+    instants = InstantCache()
+    begin = np.array([instants[item.from_] for item in readings], np.int64)
+    parts: list[Decoded] = []
+    for registry, at in registries.split(begin):
+        parts.append(_decoded_by_one(
+            [readings[index] for index in at], partial(_place_of, place, at), [] if parts else refusals, registry,
+            source_number,
+        ))
+    return parts[0] if len(parts) == 1 else Decoded.concatenated(parts)
+
+
+def _place_of(place: Callable[[int], str], at: npt.NDArray[np.intp], index: int) -> str:
+    return place(int(at[index]))
+
+
+def _decoded_by_one(
+    readings: list[RawReading], place: Callable[[int], str], refusals: list[Refusal], registry: Registry,
+    source_number: int,
+) -> Decoded:
     columns = _columns(readings, registry)
     failed = _failures(columns, registry, source_number)
     code = np.select(list(failed.values()), range(1, len(failed) + 1), 0)

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from schemas.alert import Transition
 from schemas.live import LiveTable
+from schemas.seal import Seal
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,4 +18,4 @@ class LiveRows:
     rows: pa.RecordBatch
 
 
-Effect = LiveRows | Transition
+Effect = LiveRows | Transition | Seal

@@ -2,6 +2,7 @@
 """The dense numbering of one partition: places that close windows, and channels that feed them."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -56,6 +57,8 @@ class Group:
     on_event, counted : bool
     row_us : int
         Row length of the place.
+    slow : bool
+        Slower than the place's rows: its readings enter research only.
     """
 
     interval_us: int
@@ -65,6 +68,7 @@ class Group:
     on_event: bool
     counted: bool
     row_us: int
+    slow: bool
 
     @property
     def ring_us(self) -> int:
@@ -126,13 +130,15 @@ class Layout:
     channel_on_event, channel_counted, channel_view_m2, channel_rolls_over_at : arrays over channels
         `counted` is false for sensors on trial, for those slower than the place's rows and for device
         metrics.
+    channel_research : bool array
+        As `counted`, but true for the slower ones.
     channel_partner : int array
         For a mean speed the channel that counts the same lane's vehicles; -1 for none.
     channel_group : int16 array
         Position in `groups`.
     groups : list of Group
-    lookup : int32 array, sensor numbers x METRIC_LIMIT
-        The channel of a reading, or -1.
+    lookup : int array, sensor numbers x METRIC_LIMIT
+        The channel of a reading, or -1; the sensors of one metric lie side by side in memory.
     """
 
     place_kind: npt.NDArray[np.int8]
@@ -151,12 +157,27 @@ class Layout:
     channel_hold_us: npt.NDArray[np.int64]
     channel_on_event: npt.NDArray[np.bool_]
     channel_counted: npt.NDArray[np.bool_]
+    channel_research: npt.NDArray[np.bool_]
     channel_view_m2: npt.NDArray[np.float64]
     channel_rolls_over_at: npt.NDArray[np.float64]
     channel_partner: npt.NDArray[np.intp]
     channel_group: npt.NDArray[np.int16]
     groups: list[Group]
-    lookup: npt.NDArray[np.int32]
+    lookup: npt.NDArray[np.intp]
+
+    def channels_of(self, sensor: npt.NDArray[np.int32], metric: npt.NDArray[np.uint8]) -> npt.NDArray[np.intp]:
+        """The channel of each reading, or -1 where this partition has none."""
+        if not len(sensor):
+            return np.empty(0, np.intp)
+        one = int(metric[0])
+        if one < METRIC_LIMIT and (metric == one).all():  # nearly always: a message is of one metric
+            with suppress(IndexError):
+                # As an unsigned number a negative one is out of bounds too.
+                return self.lookup[:, one].take(sensor.view(np.uint32))
+        numbered = (sensor >= 0) & (sensor < len(self.lookup)) & (metric < METRIC_LIMIT)
+        found = np.full(len(sensor), -1, np.intp)
+        found[numbered] = self.lookup[sensor[numbered], metric[numbered]]
+        return found
 
     def places_of(self, kind: PlaceKind) -> npt.NDArray[np.intp]:
         """The places of one kind, ascending."""
@@ -276,7 +297,8 @@ def _arrays(city: City, places: list[_Place]) -> Layout:
     spans = [_row_span_us(place.channels) for place in places]
     rows = [(at, channel) for at, place in enumerate(places) for channel in place.channels]
     channels = [channel for _, channel in rows]
-    lookup = np.full((max(city.ids[IdKind.SENSOR].values(), default=0) + 1, METRIC_LIMIT), -1, np.int32)
+    sensors = max(city.ids[IdKind.SENSOR].values(), default=0) + 1
+    lookup = np.full((sensors, METRIC_LIMIT), -1, np.intp, order="F")
     vehicles_of: dict[tuple[int, str], int] = {}
     for number, (at, channel) in enumerate(rows):
         lookup[channel.sensor, channel.metric] = number
@@ -288,7 +310,8 @@ def _arrays(city: City, places: list[_Place]) -> Layout:
     groups: dict[Group, int] = {}
     group_of = [
         groups.setdefault(Group(channel.interval_us, channel.delay_us, channel.semantics, channel.role,
-                                channel.on_event, is_counted, spans[at]), len(groups))
+                                channel.on_event, is_counted, spans[at], channel.counted and not is_counted),
+                          len(groups))
         for (at, channel), is_counted in zip(rows, counted, strict=True)
     ]
     delay_us = np.zeros(len(places), np.int64)
@@ -311,6 +334,7 @@ def _arrays(city: City, places: list[_Place]) -> Layout:
         channel_hold_us=np.array([channel.hold_us for channel in channels], np.int64),
         channel_on_event=np.array([channel.on_event for channel in channels], np.bool_),
         channel_counted=np.array(counted, np.bool_),
+        channel_research=np.array([channel.counted for channel in channels], np.bool_),
         channel_rolls_over_at=np.array([channel.rolls_over_at for channel in channels], np.float64),
         channel_view_m2=np.array([channel.view_area_m2 for channel in channels], np.float64),
         channel_partner=np.array([

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from schemas.live import GATE_SCHEMA, ROAD_SCHEMA, ZONE_SCHEMA, Status
 from schemas.reading import Metric
-from streams.core.counts import PARTS, channel_windows
+from streams.core.counts import PARTS, ChannelWindow, channel_windows
 from streams.core.layout import MINUTE_US, Layout
 from streams.core.levels import ZoneFigures
 from streams.core.privacy import band, density_low_high, gate_withheld
@@ -140,7 +140,7 @@ def road_rows(layout: Layout, slots: Slots, road: Places, start_us: Ints, revisi
     counts = _PlaceCounts(layout, slots, road, start_us)
     is_vehicles, is_speed = counts.of(Metric.VEHICLES), counts.of(Metric.SPEED)
     coverage, speed_coverage = counts.coverage(is_vehicles), counts.coverage(is_speed)
-    speed = _mean_speed(layout, counts, is_speed)
+    speed = _mean_speed(layout, counts)
     only_speed = np.bincount(counts.at[is_vehicles], minlength=len(road)) == 0
     has_vehicles = coverage > 0
     judged = np.where(only_speed, speed_coverage, coverage)
@@ -155,19 +155,41 @@ def road_rows(layout: Layout, slots: Slots, road: Places, start_us: Ints, revisi
     return _batch(ROAD_SCHEMA, columns, {"vehicles": ~has_vehicles, "speed_km_h": np.isnan(speed)})
 
 
-def _mean_speed(layout: Layout, counts: _PlaceCounts, is_speed: Mask) -> Floats:
-    """Mean over lanes, each weighted with the vehicles it counted in the window.
+def _mean_speed(layout: Layout, counts: _PlaceCounts) -> Floats:
+    """Mean over a place's lanes, each weighted with the vehicles it counted in the window; NaN without one."""
+    at = np.full(len(layout.channel_place), -1, np.intp)
+    at[counts.channel] = counts.at
+    place, mean, weight = mean_speeds(layout, counts.channel, counts.window, at)
+    total = np.bincount(place, weight, counts.size)
+    weighted = np.bincount(place, weight * mean, counts.size)
+    return np.where(total > 0, weighted / np.where(total > 0, total, 1.0), np.nan)
+
+
+def mean_speeds(layout: Layout, channel: Places, window: ChannelWindow,
+                into: Places) -> tuple[Places, Floats, Floats]:
+    """The mean speed of each lane that has one, and what it weighs: the vehicles it counted.
 
     A lane whose vehicles are not known weighs what its sensor says stands behind the mean, else 1.
+
+    Parameters
+    ----------
+    channel : int array
+        Channels of any role.
+    window : ChannelWindow
+        Over `channel`.
+    into : int array over all channels of the layout
+        What the lanes are added up to.
+
+    Returns
+    -------
+    into, mean, weight : arrays over lanes with a speed
     """
     position = np.full(len(layout.channel_place), -1, np.intp)
-    position[counts.channel] = np.arange(len(counts.channel))
-    speed = np.flatnonzero(is_speed & ~np.isnan(counts.window.mean))
-    partner = layout.channel_partner[counts.channel[speed]]
+    position[channel] = np.arange(len(channel))
+    speed = np.flatnonzero((layout.channel_role[channel] == Metric.SPEED) & ~np.isnan(window.mean))
+    partner = layout.channel_partner[channel[speed]]
     vehicles_at = np.where(partner >= 0, position[partner], -1)
-    vehicles = np.where(vehicles_at >= 0, counts.window.parts[vehicles_at] / PARTS, 0.0)
-    stated = np.nan_to_num(counts.window.weight[speed], nan=0.0)
+    vehicles = np.where(vehicles_at >= 0, window.parts[vehicles_at] / PARTS, 0.0)
+    stated = np.nan_to_num(window.weight[speed], nan=0.0)
     weight = np.where(vehicles > 0, vehicles, np.where(stated > 0, stated, 1.0))
-    total = np.bincount(counts.at[speed], weight, counts.size)
-    weighted = np.bincount(counts.at[speed], weight * counts.window.mean[speed], counts.size)
-    return np.where(total > 0, weighted / np.where(total > 0, total, 1.0), np.nan)
+    return into[channel[speed]], window.mean[speed], weight

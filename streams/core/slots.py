@@ -6,6 +6,7 @@ begin): the same key again is a duplicate or a correction, and the last one wins
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,8 @@ EMPTY = np.iinfo(np.int64).min
 
 LONG_AGO = -(1 << 62)
 """Before any reading; far enough from the smallest int64 to be subtracted from."""
+
+FAR_FUTURE = np.iinfo(np.int64).max
 
 Channels = npt.NDArray[np.intp]
 Times = npt.NDArray[np.int64]
@@ -43,9 +46,18 @@ class Put:
     correction: npt.NDArray[np.bool_]
     overlap: npt.NDArray[np.bool_]
 
+    @classmethod
+    def all_new(cls, readings: int) -> Self:
+        """Each of so many readings filled a slot that was empty."""
+        nothing = np.zeros(readings, np.bool_)
+        return cls(~nothing, nothing, nothing, nothing)
+
 
 class Slots:
     """Rings of all channels of a partition in flat arrays.
+
+    The channels of a group lie side by side, interval by interval: the readings of a message are nearly always
+    of one interval, and so are neighbours in memory.
 
     Attributes
     ----------
@@ -62,18 +74,26 @@ class Slots:
     def __init__(self, layout: Layout) -> None:
         self._interval_us = layout.channel_interval_us
         lengths = np.array([group.slots for group in layout.groups], np.int64)
-        self._length = lengths[layout.channel_group] if len(lengths) else np.zeros(0, np.int64)
-        self._offset = np.concatenate([[0], np.cumsum(self._length)]).astype(np.int64)
-        size = int(self._offset[-1])
+        channels = np.bincount(layout.channel_group, minlength=len(lengths))
+        ends = np.cumsum(lengths * channels)
+        size = int(ends[-1]) if len(ends) else 0
+        self._length = lengths[layout.channel_group]
+        self._stride = channels[layout.channel_group]
+        """From a slot of a channel to its next: how many channels its group has."""
+        self._first_slot = (ends - lengths * channels)[layout.channel_group]
+        for group in range(len(lengths)):
+            of_group = np.flatnonzero(layout.channel_group == group)
+            self._first_slot[of_group] += np.arange(len(of_group))
         self.begin: Times = np.full(size, EMPTY, np.int64)
         self.span_us: Times = np.zeros(size, np.int64)
         self.value: Floats = np.full(size, np.nan)
         self.weight: npt.NDArray[np.float32] = np.full(size, np.nan, np.float32)
-        self._first = np.zeros(size, np.int32)
+        self._mark = np.zeros(size, np.int32)
 
     def slot(self, channel: Channels, begin: Times) -> npt.NDArray[np.intp]:
         """Where in the flat arrays a channel's reading with this begin lies; shapes broadcast."""
-        return self._offset[channel] + begin // self._interval_us[channel] % self._length[channel]
+        turn = begin // self._interval_us[channel] % self._length[channel]
+        return self._first_slot[channel] + turn * self._stride[channel]
 
     def put(self, group: Group, channel: Channels, begin: Times, span_us: Times, value: Floats,
             weight: npt.NDArray[np.float32], store: Mask | None) -> Put:
@@ -82,16 +102,16 @@ class Slots:
         Of two readings of one interval with different begins, the earlier stands for counts of intervals (the
         later one overlaps it) and the later for states and running counts, whatever the order of arrival.
         """
-        slot = self._offset[channel] + begin // group.interval_us % group.slots
+        slot = self._slots_of_group(group, channel, begin)
         numbers = np.arange(len(channel), dtype=np.int32)
-        self._first[slot[::-1]] = numbers[::-1]
-        if (self._first[slot] == numbers).all():
+        self._mark[slot] = numbers
+        if (self._mark.take(slot) == numbers).all():  # no slot is meant twice
             return self._put_distinct(group, slot, begin, span_us, value, weight, store)
         done = Put(*(np.zeros(len(channel), np.bool_) for _ in range(4)))
         rest = numbers.astype(np.intp)
         while len(rest):  # as often as the most repeated slot
-            self._first[slot[rest][::-1]] = rest[::-1]
-            now = rest[self._first[slot[rest]] == rest]
+            self._mark[slot[rest][::-1]] = rest[::-1]
+            now = rest[self._mark[slot[rest]] == rest]
             part = self._put_distinct(group, slot[now], begin[now], span_us[now], value[now], weight[now],
                                       None if store is None else store[now])
             for name in ("filled", "duplicate", "correction", "overlap"):
@@ -99,13 +119,23 @@ class Slots:
             rest = np.setdiff1d(rest, now, assume_unique=True)
         return done
 
+    def _slots_of_group(self, group: Group, channel: Channels, begin: Times) -> npt.NDArray[np.intp]:
+        """As `slot`, with plain numbers where they will do: readings of a message are mostly of one interval."""
+        first_slot = self._first_slot.take(channel)
+        if not len(channel):
+            return first_slot
+        stride = int(self._stride[channel[0]])
+        first, last = int(begin.min()) // group.interval_us, int(begin.max()) // group.interval_us
+        turn = first % group.slots if first == last else begin // group.interval_us % group.slots
+        return first_slot + turn * stride
+
     def _put_distinct(self, group: Group, slot: npt.NDArray[np.intp], begin: Times, span_us: Times,
                       value: Floats, weight: npt.NDArray[np.float32], store: Mask | None) -> Put:
-        old_begin = self.begin[slot]
-        near = np.abs(begin - np.maximum(old_begin, LONG_AGO)) < group.interval_us
-        if store is None and not near.any():  # nothing of this interval is there yet
+        old_begin = self.begin.take(slot)
+        # Nothing of this interval is there yet: by far the most common case.
+        if store is None and old_begin.max(initial=EMPTY) + group.interval_us <= begin.min(initial=FAR_FUTURE):
             self._write(group, slot, begin, span_us, value, weight)
-            return Put(~near, near, near, near)
+            return Put.all_new(len(slot))
         stored = np.ones(len(slot), np.bool_) if store is None else store
         old_value = self.value[slot]
         same_key = old_begin == begin

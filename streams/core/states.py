@@ -46,43 +46,50 @@ class States:
         self._layout = layout
         self._zones = zones
         people = layout.channel_counted & (layout.channel_role == Metric.PEOPLE)
-        self._channels = np.flatnonzero(people)
-        self._zone = layout.channel_place[self._channels]
-        self._view_m2 = layout.channel_view_m2[self._channels]
-        self._hold_us = layout.channel_hold_us[self._channels]
-        self._quick = self._channels[layout.channel_interval_us[self._channels] < STEP_US]
+        numbers = np.flatnonzero(people)
+        self._channels = _as_slice(numbers)
+        self._zone = layout.channel_place[numbers]
+        self._view_m2 = layout.channel_view_m2[numbers]
+        self._hold_us = layout.channel_hold_us[numbers]
+        self._is_quick = layout.channel_interval_us[numbers] < STEP_US
+        self._quick = numbers[self._is_quick]
         self.held_begin = np.full(len(people), EMPTY, np.int64)
         self.held_value = np.full(len(people), np.nan)
         self.fresh = np.zeros(len(people), np.bool_)
 
     def sampled(self, channel: npt.NDArray[np.intp], begin: npt.NDArray[np.int64], value: Floats) -> None:
         """Take samples in; the newest by its own time is held, whatever the order of arrival."""
-        if not (begin[1:] >= begin[:-1]).all():
-            order = np.argsort(begin, kind="stable")
-            channel, begin, value = channel[order], begin[order], value[order]
-        newer = begin >= self.held_begin[channel]
-        if not newer.all():
-            channel, begin, value = channel[newer], begin[newer], value[newer]
-        self.held_begin[channel], self.held_value[channel] = begin, value
+        np.maximum.at(self.held_begin, channel, begin)
+        newest = begin == self.held_begin.take(channel)
+        if not newest.all():
+            channel, value = channel[newest], value[newest]
+        self.held_value[channel] = value
         self.fresh[channel] = True
 
     def at_step(self, step_us: int, slots: Slots) -> ZoneStates:
         """Zones at a step of the grid, as known now; forgets what was fresh."""
         channels = self._channels
-        value = self.held_value[channels]
-        value[step_us - self.held_begin[channels] > self._hold_us] = np.nan
+        held = step_us - self.held_begin[channels] <= self._hold_us
+        value = np.where(held, self.held_value[channels], np.nan)
         if len(self._quick):
             mean = _means_within(self._layout, slots, self._quick, step_us)
-            quick = np.isin(channels, self._quick, assume_unique=True)
-            value[quick] = np.where(np.isnan(mean), value[quick], mean)
+            value[self._is_quick] = np.where(np.isnan(mean), value[self._is_quick], mean)
         present = ~np.isnan(value)
         zone = self._zone
         # Absent ones add nothing; sums of whole counts are exact in any order.
         counted = np.bincount(zone, np.where(present, value, 0.0), self._zones).astype(np.float64)
         view = np.bincount(zone, np.where(present, self._view_m2, 0.0), self._zones).astype(np.float64)
-        fresh = np.bincount(zone[present & self.fresh[channels]], minlength=self._zones) > 0
+        fresh = np.zeros(self._zones, np.bool_)
+        fresh[zone[present & self.fresh[channels]]] = True
         self.fresh[channels] = False
         return ZoneStates(counted, view, fresh)
+
+
+def _as_slice(numbers: npt.NDArray[np.intp]) -> npt.NDArray[np.intp] | slice:
+    """Ascending numbers as a slice where they are without a gap: parts of arrays are then views, not copies."""
+    if len(numbers) and numbers[-1] - numbers[0] == len(numbers) - 1:
+        return slice(int(numbers[0]), int(numbers[-1]) + 1)
+    return numbers
 
 
 def _means_within(layout: Layout, slots: Slots, channels: npt.NDArray[np.intp], step_us: int) -> Floats:

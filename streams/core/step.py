@@ -7,7 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from schemas.alert import Transition
 from schemas.city import City
+from schemas.city_change import zone_map
 from schemas.errors import RefusedError
 from schemas.live import SCHEMAS, LiveTable
 from schemas.log import LogMessage
@@ -15,12 +17,15 @@ from schemas.reading import Batch
 from schemas.refusal import Reason
 from streams.core.counts import LONGEST_GAP, LONGEST_SPAN, entry_value
 from streams.core.effect import Effect, LiveRows
+from streams.core.grain_plan import QUARTER_US, cell_rows
+from streams.core.grains import Grains
 from streams.core.layout import Group, PlaceKind, Rate, layout
 from streams.core.levels import LevelEdges, zone_figures
 from streams.core.log_time import STEP_US, UNSET, LogTime, first_step_after
 from streams.core.revisions import Revisions
 from streams.core.rows import gate_rows, road_rows, zone_rows
 from streams.core.rules import LevelRules
+from streams.core.sealing import seals_due
 from streams.core.slots import Put, Slots
 from streams.core.states import States
 from streams.core.windows import Windows
@@ -28,7 +33,7 @@ from streams.core.zone_windows import ZoneWindows, judged
 
 COUNTERS = (
     "readings", "duplicates", "corrections", "overlaps", "late", "ahead", "unknown", "bad-span", "not-counted",
-    "revisions",
+    "revisions", "missed",
 )
 REPEAT_US = 3_600_000_000
 """Open alerts are told again every hour, so that the topic's retention never forgets one."""
@@ -49,11 +54,12 @@ class Partition:
     Attributes
     ----------
     counters : Counter of str
-        What became of readings since the start, by `COUNTERS` (`revisions` are of road rows). No counts of people.
+        What became of readings since the start, by `COUNTERS` (`revisions` are of road rows; `missed` came
+        too late for research as well). No counts of people.
     """
 
     STATE = ("_next_step", "counters", "_awaiting_adoption")
-    PARTS = ("_time", "_slots", "_windows", "_revisions", "_states", "_zone_windows", "_rules")
+    PARTS = ("_time", "_slots", "_windows", "_revisions", "_states", "_zone_windows", "_rules", "_grains")
     """Where the rest of the state is; `streams.core.snapshot` copies it out and in."""
 
     def __init__(self, city: City, partitions: int, number: int, awaiting_adoption: bool = False) -> None:
@@ -76,6 +82,7 @@ class Partition:
         self._zone_windows = ZoneWindows(self._zones, self._windows.rings,
                                          self._layout.place_span_us[: self._zones])
         self._rules = LevelRules(city, self._layout, self._figures, self._windows.rings)
+        self._grains = Grains(self._layout, cell_rows(city, self._layout), int(zone_map(city.file), 16))
         self._revising: list[tuple[npt.NDArray[np.intp], npt.NDArray[np.int64], npt.NDArray[np.int64]]] = []
         """Late readings of roads in the message at hand: channel, begin and end."""
         self._rows: dict[LiveTable, list[pa.RecordBatch]] = {table: [] for table in LiveTable}
@@ -119,11 +126,12 @@ class Partition:
             self._next_step = first_step_after(now_us)
             self._windows.start(now_us)
             self._revisions.start()
+            self._grains.start(self._windows.open_start)
         self._pass_time(now_us)
         if message.batch is not None and len(message.batch) and self._take(message.batch, now_us):
             self._close_due(now_us)
         if self._awaiting_adoption:
-            self._told.clear()
+            self._told = [effect for effect in self._told if not isinstance(effect, Transition)]
         if message.command is not None:
             self._awaiting_adoption = False
             self._told += self._rules.adopt(message.command.alerts, now_us)
@@ -141,6 +149,8 @@ class Partition:
             if step_us % REPEAT_US == 0:
                 self._told += self._rules.open_alerts()
             self._close_due(step_us)
+            if step_us % QUARTER_US == 0:
+                self._told += seals_due(self._grains, self._layout, step_us)
             self._next_step += STEP_US
         if now_us >= self._windows.next_deadline:
             self._close_due(now_us)
@@ -148,26 +158,20 @@ class Partition:
     def _take(self, batch: Batch, now_us: int) -> bool:
         """Put readings into their slots; whether a window that is over became complete by them."""
         self.counters["readings"] += len(batch)
-        lookup = self._layout.lookup
-        numbered = (batch.sensor >= 0) & (batch.sensor < len(lookup)) & (batch.metric < lookup.shape[1])
-        if numbered.all():
-            channel = lookup[batch.sensor, batch.metric]
-        else:
-            channel = np.where(numbered, lookup[np.where(numbered, batch.sensor, 0),
-                                                np.where(numbered, batch.metric, 0)], -1)
-        known = channel >= 0
-        if not known.all():
+        channel = self._layout.channels_of(batch.sensor, batch.metric)
+        if channel.min() < 0:
+            known = channel >= 0
             self.counters["unknown"] += int(len(batch) - known.sum())
             channel, batch = channel[known], batch.take(known)
         if not len(batch):
             return False
-        number = self._layout.channel_group[channel]
+        number = self._layout.channel_group.take(channel)
         groups = [int(number[0])] if (number == number[0]).all() else np.unique(number).tolist()
         complete = False
         for group in groups:
             mine = slice(None) if len(groups) == 1 else np.flatnonzero(number == group)
             complete |= self._take_group(
-                self._layout.groups[group], channel[mine].astype(np.intp), batch.begin[mine],
+                self._layout.groups[group], channel[mine], batch.begin[mine],
                 batch.span_ms[mine].astype(np.int64) * 1000, batch.value[mine], batch.weight[mine], now_us)
         self._revise()
         return complete
@@ -180,8 +184,8 @@ class Partition:
             self.counters["bad-span"] += int(len(fits) - fits.sum())
             channel, begin, span_us = channel[fits], begin[fits], span_us[fits]
             value, weight = value[fits], weight[fits]
-        place = self._layout.channel_place[channel]
-        open_start = self._windows.open_start[place]
+        place = self._layout.channel_place.take(channel)
+        open_start = self._windows.open_start.take(place)
         held = entry_value(group, span_us, value)
         late = self._late(group, begin, span_us, open_start)
         ahead = begin >= open_start + group.ring_us
@@ -190,18 +194,36 @@ class Partition:
         store: Mask | None = None
         if refused.any():
             revising = late & ~ahead & self._revisions.reach(channel, begin)
-            store = ~refused | revising
+            store = ~refused | revising | self._unharvested(group, late & ~ahead, place, begin)
             self.counters["ahead"] += int(ahead.sum())
         put = self._slots.put(group, channel, begin, span_us, held, weight, store)
         if store is not None:
             self.counters["late"] += int((late & ~revising & ~put.duplicate).sum())
             changed = revising & ~put.duplicate
             self._revising.append((channel[changed], begin[changed], (begin + span_us)[changed]))
+        if group.slow:
+            self._enter(group, channel, begin, span_us, held, weight, ~ahead, np.zeros(len(begin), np.bool_))
+        elif store is not None and group.counted:
+            passed = late & ~ahead & (begin < self._grains.open_from(place))
+            self._enter(group, channel, begin, span_us, held, weight, passed, store)
         self._count(group, put)
         if group.is_instant and group.counted:
             sampled = slice(None) if store is None else ~ahead
             self._states.sampled(channel[sampled], begin[sampled], held[sampled])
         return self._windows.take(group, channel, place, begin, span_us, put.filled, now_us)
+
+    def _unharvested(self, group: Group, late: Mask, place: npt.NDArray[np.intp], begin: npt.NDArray[np.int64]) -> Mask:
+        """Late readings whose quarter is still open for research: they are found in their slots at its end."""
+        return group.counted & late & (begin >= self._grains.open_from(place))
+
+    def _enter(self, group: Group, channel: npt.NDArray[np.intp], begin: npt.NDArray[np.int64],
+               span_us: npt.NDArray[np.int64], held: npt.NDArray[np.float64], weight: npt.NDArray[np.float32],
+               which: Mask, stored: Mask) -> None:
+        """Give readings that no slot keeps for their quarter's harvest to research at once."""
+        mine = np.flatnonzero(which)
+        taken = self._grains.enter(group, channel[mine], begin[mine], span_us[mine], held[mine], weight[mine],
+                                   stored[mine])
+        self.counters["missed"] += int(len(mine) - taken.sum())
 
     def _late(self, group: Group, begin: npt.NDArray[np.int64], span_us: npt.NDArray[np.int64],
               open_start: npt.NDArray[np.int64]) -> Mask:
@@ -244,6 +266,7 @@ class Partition:
                 if mine.any():
                     close(places[mine], start_us[mine], now_us)
             self._windows.close(places)
+            self._grains.closed(places, self._windows.open_start[places], self._slots)
 
     def _gates_may_close(self) -> Mask:
         """A gate waits for the rows of its zones: they say whether its flows may be shown."""

@@ -39,7 +39,7 @@ class Windows:
         span = layout.place_span_us
         self.rings = int(((layout.place_delay_us + RING_SLACK_US) // MINUTE_US).max(initial=0)) + 4
         self.open_start: Times = np.zeros(places, np.int64)
-        self._arrived = np.zeros((places, self.rings), np.int64)
+        self._arrived = np.zeros((self.rings, places), np.int64)
         self._expected = np.zeros(places, np.int64)
         self._delay_us = np.zeros(places, np.int64)
         self._last_heard = np.zeros(len(layout.channel_place), np.int64)
@@ -83,14 +83,22 @@ class Windows:
                 self._count_expected()
         if not filled.all():
             place, begin = place[filled], begin[filled]
-        # A running count stands for the interval before it.
-        back_us = group.interval_us if group.semantics is Rate.CUMULATIVE else 0
-        ring = (begin - back_us) // group.row_us % self.rings
-        np.add.at(self._arrived.reshape(-1), place * self.rings + ring, 1)
+        self._count_arrived(group, place, begin)
         if log_time_us < self._next_end:
             return False
         over = self.open_start[place] + group.row_us <= log_time_us
         return bool((over & self._complete(place)).any())
+
+    def _count_arrived(self, group: Group, place: Places, begin: Times) -> None:
+        if not len(begin):
+            return
+        # A running count stands for the interval before it.
+        back_us = group.interval_us if group.semantics is Rate.CUMULATIVE else 0
+        first, last = (int(begin.min()) - back_us) // group.row_us, (int(begin.max()) - back_us) // group.row_us
+        if first == last:  # nearly always: a message is of one window
+            np.add.at(self._arrived[first % self.rings], place, 1)
+        else:
+            np.add.at(self._arrived, ((begin - back_us) // group.row_us % self.rings, place), 1)
 
     def _note_overhang(self, group: Group, channel: Places, end: Times) -> None:
         beyond = end % group.interval_us
@@ -110,21 +118,23 @@ class Windows:
     def due(self, log_time_us: int) -> npt.NDArray[np.bool_]:
         """Places whose earliest open window may close now; also finds the next deadline."""
         end = self.open_start + self._layout.place_span_us
-        everyone = np.arange(len(end))
-        due = (end <= log_time_us) & (self._complete(everyone) | (end + self._delay_us <= log_time_us))
-        self.next_deadline = int((end + self._delay_us).min(initial=FAR_FUTURE))
+        deadline = end + self._delay_us
+        self.next_deadline = int(deadline.min(initial=FAR_FUTURE))
         self._next_end = int(end.min(initial=FAR_FUTURE))
+        due = deadline <= log_time_us
+        over = np.flatnonzero(end <= log_time_us)
+        due[over] |= self._complete(over)
         return due
 
     def close(self, place: Places) -> None:
         """Go on to the next window of these places."""
-        self._arrived[place, self.ring(place, self.open_start[place])] = 0
+        self._arrived[self.ring(place, self.open_start[place]), place] = 0
         self.open_start[place] += self._layout.place_span_us[place]
         self._next_end = 0  # not known before the next look
 
     def _complete(self, place: Places) -> npt.NDArray[np.bool_]:
         expected = self._expected[place]
-        return (expected > 0) & (self._arrived[place, self.ring(place, self.open_start[place])] >= expected)
+        return (expected > 0) & (self._arrived[self.ring(place, self.open_start[place]), place] >= expected)
 
     def _count_expected(self) -> None:
         live = np.flatnonzero(self._live)

@@ -19,10 +19,10 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from schemas.errors import FatalError, TransientError
-from schemas.reading import Batch
 from schemas.refusal import Refusal
 from streams.gateway.intake import Intake
 from streams.gateway.outlet import Outlet
+from streams.gateway.versions import Numbered
 from streams.settings import EdgeSettings, KafkaSettings
 
 BATCH_MESSAGES = 10_000
@@ -179,7 +179,7 @@ class EdgeReader:
 class _Taken:
     """Messages that were read together."""
 
-    batch: Batch
+    numbered: list[Numbered]
     refusals: list[Refusal]
     messages: int
     size_bytes: int
@@ -256,15 +256,15 @@ class Edge:
         if not messages:
             return None
         bodies = [message.value() or b"" for message in messages]
-        batch, refusals = self._intake.read_messages(self._source, bodies)
+        numbered, refusals = self._intake.read_messages(self._source, bodies)
         # In offset order within a partition: the last one of each counts.
         next_offsets = {message.partition() or 0: (message.offset() or 0) + 1 for message in messages}
         return _Taken(
-            batch, [_placed(one, messages) for one in refusals], len(messages), sum(map(len, bodies)), next_offsets
+            numbered, [_placed(one, messages) for one in refusals], len(messages), sum(map(len, bodies)), next_offsets
         )
 
     def _send(self, taken: _Taken) -> None:
-        taken.sending = asyncio.create_task(self._outlet.send(self._source, taken.batch))
+        taken.sending = asyncio.create_task(self._outlet.send(self._source, taken.numbered))
 
     async def _settle(self, stopping: asyncio.Event, most: int) -> None:
         """Note what is acknowledged, oldest first, until at most `most` batches are under way."""

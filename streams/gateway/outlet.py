@@ -4,11 +4,10 @@
 import asyncio
 import time
 import uuid
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
-import numpy as np
-import numpy.typing as npt
 import structlog
 
 from schemas.errors import TransientError
@@ -18,6 +17,7 @@ from streams.clock import now_us
 from streams.gateway.packing import MESSAGE_READINGS, cut, split
 from streams.gateway.producer import LogProducer
 from streams.gateway.tally import Tally
+from streams.gateway.versions import Numbered
 from streams.settings import ClockSettings
 
 LINGER_S = 0.03
@@ -31,6 +31,8 @@ TICK_LOG_S = 10.0
 TICK_SOURCE = "gateway"
 
 log = structlog.get_logger(__name__)
+_Key = tuple[int, str, int]
+"""Partition, source and city version: what the readings of one message share."""
 
 
 @dataclass(slots=True)
@@ -59,26 +61,24 @@ class Outlet:
     ----------
     producer : LogProducer
     clock : ClockSettings
-    city_version : int
-    partition_of_sensor : int32 array
-        By sensor number.
+    tick_version : callable
+        The city version that stands in ticks; nothing depends on it.
     partitions : int
     tally : Tally
     """
 
     def __init__(
-        self, producer: LogProducer, clock: ClockSettings, city_version: int,
-        partition_of_sensor: npt.NDArray[np.int32], partitions: int, tally: Tally,
+        self, producer: LogProducer, clock: ClockSettings, tick_version: Callable[[], int], partitions: int,
+        tally: Tally,
     ) -> None:
         self._producer = producer
         self._clock = clock
-        self._city_version = city_version
-        self._partition_of_sensor = partition_of_sensor
+        self._tick_version = tick_version
         self._tally = tally
         self._loop = asyncio.get_running_loop()
         self._name = uuid.uuid4().hex
         self._numbers = count()
-        self._open: dict[tuple[int, str], _Open] = {}
+        self._open: dict[_Key, _Open] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting_readings = 0
         self._stamp_us = [0] * partitions
@@ -96,8 +96,10 @@ class Outlet:
         """The newest stamp of a message, microseconds since 1970, UTC; 0 before the first."""
         return max(self._stamp_us)
 
-    async def send(self, source: str, batch: Batch) -> None:
+    async def send(self, source: str, numbered: Sequence[Numbered]) -> None:
         """Send readings; returns when the broker has acknowledged every message that holds one of them.
+
+        No message holds readings of two city versions.
 
         Raises
         ------
@@ -105,12 +107,15 @@ class Outlet:
             The broker is away, or too many readings wait for it. Some may have been delivered all the same;
             sending them again is harmless.
         """
-        if self._waiting_readings + len(batch) > WAITING_READINGS:
+        readings = sum(len(one.batch) for one in numbered)
+        if self._waiting_readings + readings > WAITING_READINGS:
             raise TransientError("too many readings wait for the broker")
-        parts = split(batch, self._partition_of_sensor)
-        delivered = [self._join(partition, source, part) for partition, part in parts]
+        delivered = [
+            self._join((partition, source, one.city_version), part)
+            for one in numbered for partition, part in split(one.batch, one.partition_of_sensor)
+        ]
         await _all_done(delivered)
-        self._tally.readings += len(batch)
+        self._tally.readings += readings
 
     async def tick_while_silent(self) -> None:
         """Send ticks for ever; cancel it to stop."""
@@ -129,8 +134,7 @@ class Outlet:
         for key in list(self._open):
             self._close(key)
 
-    def _join(self, partition: int, source: str, batch: Batch) -> asyncio.Future[None]:
-        key = (partition, source)
+    def _join(self, key: "_Key", batch: Batch) -> asyncio.Future[None]:
         opened = self._open.get(key)
         if opened is None:
             opened = self._open[key] = _Open(self._loop.create_future())
@@ -143,20 +147,20 @@ class Outlet:
             self._close(key)
         return opened.delivered
 
-    def _close_this(self, key: tuple[int, str], opened: _Open) -> None:
+    def _close_this(self, key: "_Key", opened: _Open) -> None:
         if self._open.get(key) is opened:
             self._close(key)
 
-    def _close(self, key: tuple[int, str]) -> None:
+    def _close(self, key: "_Key") -> None:
         # Tasks start in the order in which they were made: a partition's messages keep theirs.
         task = self._loop.create_task(self._deliver(*key, self._open.pop(key)))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _deliver(self, partition: int, source: str, opened: _Open) -> None:
+    async def _deliver(self, partition: int, source: str, version: int, opened: _Open) -> None:
         try:
             sent = [
-                self._send_message(partition, self._message(Kind.READINGS, partition, source, batch))
+                self._send_message(partition, self._message(Kind.READINGS, partition, source, version, batch))
                 for batch in cut(opened.batches)
             ]
             opened.batches.clear()
@@ -169,10 +173,12 @@ class Outlet:
         finally:
             self._waiting_readings -= opened.readings
 
-    def _message(self, kind: Kind, partition: int, source: str, batch: Batch | None = None) -> LogMessage:
+    def _message(
+        self, kind: Kind, partition: int, source: str, version: int, batch: Batch | None = None
+    ) -> LogMessage:
         self._stamp_us[partition] = max(self._stamp_us[partition], now_us(self._clock))
         return LogMessage(
-            kind, self._stamp_us[partition], self._clock.kind, self._city_version, source,
+            kind, self._stamp_us[partition], self._clock.kind, version, source,
             f"{self._name}/{next(self._numbers)}", batch,
         )
 
@@ -191,7 +197,8 @@ class Outlet:
 
     def _send_tick(self, partition: int) -> None:
         try:
-            self._send_message(partition, self._message(Kind.TICK, partition, TICK_SOURCE))
+            tick = self._message(Kind.TICK, partition, TICK_SOURCE, self._tick_version())
+            self._send_message(partition, tick)
         except TransientError as error:
             # The next round tries again; the health page shows the silence.
             log.debug("no tick", partition=partition, reason=str(error))

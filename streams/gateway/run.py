@@ -2,8 +2,10 @@
 """The gateway as a process: HTTP door, producer, ticks, NDW polling and `edge` in one event loop."""
 
 import asyncio
+import contextlib
 import threading
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from litestar import Litestar
@@ -12,8 +14,8 @@ from schemas.city import City
 from schemas.errors import FatalError, TransientError
 from schemas.log import Clock, Topic
 from schemas.roads import NDW_SOURCE
+from streams.cities import Cities
 from streams.clock import now_us
-from streams.core.layout import partition_of_sensor
 from streams.gateway.door import make_app
 from streams.gateway.edge import Edge
 from streams.gateway.figures import GatewayFigures
@@ -22,9 +24,10 @@ from streams.gateway.ndw import poll_ndw
 from streams.gateway.outlet import Outlet
 from streams.gateway.producer import DELIVERY_S, LogProducer
 from streams.gateway.tally import Tally
+from streams.gateway.versions import Versions
 from streams.http_server import check_address_free, make_server, stop_signals, until
 from streams.metrics import Process, metrics_endpoint
-from streams.settings import GatewaySettings, Settings
+from streams.settings import GatewaySettings, NdwSettings, Settings
 from streams.topics import ensure_topics
 
 STOP_S = 3.0
@@ -64,17 +67,16 @@ async def _serve(settings: Settings, city: City, stop: threading.Event, delivery
     producer = LogProducer(settings.kafka, delivery_s)
     try:
         partitions = settings.kafka.partitions
-        outlet = Outlet(
-            producer, settings.clock, city.version, partition_of_sensor(city, partitions), partitions, tally
-        )
-        intake = Intake(settings, city, producer, outlet, tally)
+        versions = Versions(Cities(city, settings.kafka), partitions)
+        outlet = Outlet(producer, settings.clock, partial(_version_now, settings, versions), partitions, tally)
+        intake = Intake(settings, versions, producer, outlet, tally)
         _check_ndw(settings.gateway, intake)
         edge = _edge(settings, city, intake, outlet)
         stopping = asyncio.Event()
         app = make_app(intake, settings.gateway, stopping, lambda: outlet.acknowledged_s, tally.as_dict)
         figures = GatewayFigures(settings.clock, tally, outlet, producer, edge)
         with stop_signals(stop), metrics_endpoint(settings.metrics, Process.GATEWAY, figures.read):
-            await _run_until_stopped(settings, _Parts(app, outlet, intake, stopping, edge), stop)
+            await _run_until_stopped(settings, _Parts(app, outlet, intake, stopping, edge, versions), stop)
     finally:
         left = await asyncio.to_thread(producer.close, STOP_S)
         log.info("gateway stopped", undelivered_messages=left, **tally.as_dict())
@@ -87,6 +89,11 @@ class _Parts:
     intake: Intake
     stopping: asyncio.Event
     edge: Edge | None
+    versions: Versions
+
+
+def _version_now(settings: Settings, versions: Versions) -> int:
+    return versions.timeline.at(now_us(settings.clock)).city.version
 
 
 async def _run_until_stopped(settings: Settings, parts: _Parts, stop: threading.Event) -> None:
@@ -94,11 +101,10 @@ async def _run_until_stopped(settings: Settings, parts: _Parts, stop: threading.
     serving = asyncio.create_task(server.serve(), name="http")
     address = f"http://{settings.gateway.host}:{settings.gateway.port}"
     log.info("gateway listens", address=address, broker=settings.kafka.bootstrap)
-    background = [asyncio.create_task(_tick(settings, parts.outlet), name="tick")]
+    background = [asyncio.create_task(_tick(settings, parts), name="tick")]
     if settings.gateway.ndw is not None:
-        polling = poll_ndw(settings.gateway.ndw, parts.intake)
-        background.append(asyncio.create_task(polling, name="NDW"))
-    edge = [] if parts.edge is None else [asyncio.create_task(parts.edge.run(parts.stopping), name="edge")]
+        background.append(asyncio.create_task(_poll(settings.gateway.ndw, parts), name="NDW"))
+    edge = [] if parts.edge is None else [asyncio.create_task(_take_edge(parts.edge, parts), name="edge")]
     stopped = asyncio.create_task(until(stop), name="stop")
     try:
         done, _ = await asyncio.wait({serving, stopped, *background, *edge}, return_when=asyncio.FIRST_COMPLETED)
@@ -119,8 +125,8 @@ async def _run_until_stopped(settings: Settings, parts: _Parts, stop: threading.
         await asyncio.wait({serving}, timeout=STOP_S)
 
 
-async def _tick(settings: Settings, outlet: Outlet) -> None:
-    """Topics first, as soon as the broker answers; then ticks, for ever."""
+async def _tick(settings: Settings, parts: _Parts) -> None:
+    """Topics first, as soon as the broker answers; then city versions and ticks, for ever."""
     while True:
         try:
             await asyncio.to_thread(ensure_topics, settings.kafka, STOP_S)
@@ -129,7 +135,35 @@ async def _tick(settings: Settings, outlet: Outlet) -> None:
             log.warning("broker away", reason=str(error))
             await asyncio.sleep(BROKER_RETRY_S)
     log.info("topics are as planned", partitions=settings.kafka.partitions)
-    await outlet.tick_while_silent()
+    await asyncio.gather(parts.versions.follow(partial(now_us, settings.clock)), _tick_once_ready(parts))
+
+
+async def _tick_once_ready(parts: _Parts) -> None:
+    # A gateway that ticks is well: it must not be so before it knows how to number readings.
+    await _ready(parts.versions)
+    await parts.outlet.tick_while_silent()
+
+
+async def _ready(versions: Versions) -> None:
+    """Return once the city versions are known, however long that takes."""
+    while True:
+        with contextlib.suppress(TransientError):  # `Versions.follow` tells it
+            return await versions.until_ready()
+
+
+async def _poll(ndw: NdwSettings, parts: _Parts) -> None:
+    await _ready(parts.versions)
+    await poll_ndw(ndw, parts.intake)
+
+
+async def _take_edge(edge: Edge, parts: _Parts) -> None:
+    ready, stopped = (asyncio.ensure_future(one) for one in (_ready(parts.versions), parts.stopping.wait()))
+    try:
+        await asyncio.wait({ready, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        ready.cancel()
+        stopped.cancel()
+    await edge.run(parts.stopping)
 
 
 def _check_ndw(settings: GatewaySettings, intake: Intake) -> None:

@@ -78,7 +78,7 @@ class Report(msgspec.Struct, kw_only=True):
     left_out : int
         Rows of the database from before the log's reach, or of places that the city file does not have.
     cases_left_out : int
-        Alerts that were open where the log's reach begins.
+        Alerts that were open where the log's reach begins, or that a worker's cold start took over.
     differences : int
     """
 
@@ -132,7 +132,9 @@ class Comparison:
     versions: dict[LiveTable, dict[Row, list[_Version]]] = field(
         default_factory=lambda: {table: {} for table in LiveTable})
     transitions: list[Transition] = field(default_factory=list)
+    adopted: set[Case] = field(default_factory=set)
     compared_to_us: int = FAR_US
+    told: set[tuple[str, int]] = field(default_factory=set)
 
     @property
     def warm_up_us(self) -> int:
@@ -157,6 +159,16 @@ class Comparison:
         for row in rows:
             key = tuple(row[at] for at in KEY_AT[table])
             held.setdefault(key, []).append(_Version(place, row))
+
+    def take_transition(self, one: Transition) -> None:
+        """Note a transition of the fold; an open alert is told again every hour, which is nothing new."""
+        if (one.alert_id, one.seq) not in self.told:
+            self.told.add((one.alert_id, one.seq))
+            self.transitions.append(one)
+
+    def take_adoption(self, alerts: Iterable[Transition]) -> None:
+        """A worker began anew here: what it told of these cases, and of those that moved before, is its own."""
+        self.adopted |= {_case(one) for one in (*alerts, *self.transitions)}
 
     def compare_settled(self, log_time_us: int) -> None:
         """Compare the hours that nothing can change any more."""
@@ -183,6 +195,7 @@ class Comparison:
         unsure = set() if self.whole else self.stored.open_cases(sites, self.begin_us)
         if not self.whole:
             unsure |= {_case(one) for one in self.transitions if one.opened_at_us < self.begin_us}
+        unsure |= self.adopted
         self.report.cases_left_out += len(unsure)
         stored = self.stored.transitions(sites, self.begin_us)
         due = self._due()

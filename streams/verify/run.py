@@ -14,12 +14,14 @@ from confluent_kafka import Message as KafkaMessage
 
 from schemas.alert import Transition
 from schemas.city import City
+from schemas.command import Adopt
 from schemas.errors import FatalError, RefusedError, TransientError
 from schemas.ids import IdKind
 from schemas.live import LiveTable
 from schemas.log import Clock, Topic, decode_log
 from streams import storage
 from streams.clock import wall_us
+from streams.core.effect import LiveRows
 from streams.core.layout import layout
 from streams.core.log_time import UNSET
 from streams.core.step import Partition
@@ -27,6 +29,7 @@ from streams.settings import Settings
 from streams.verify.comparison import FAR_US, HOUR_US, Comparison, Report, Watch
 from streams.verify.stored import Stored
 from streams.verify.topics import TopicReader, event_id, headers_of, newest_cause
+from streams.worker.effects import in_messages
 
 LIVE_HOURS = 72
 """How long live windows are kept."""
@@ -155,10 +158,12 @@ class _Verification:
         if is_first and comparison.whole:
             # Offset 0 is the log's own beginning, where the worker began too.
             comparison.begin(self._reach(state.log_time_us), whole=offset == 0)
-        for position, effect in enumerate(effects):
+        if isinstance(decoded.command, Adopt):
+            comparison.take_adoption(decoded.command.alerts)
+        for position, effect in enumerate(in_messages(effects)):
             if isinstance(effect, Transition):
-                comparison.transitions.append(effect)
-            else:
+                comparison.take_transition(effect)
+            elif isinstance(effect, LiveRows):
                 columns = (column.to_pylist() for column in effect.rows.columns)
                 comparison.take(effect.table, zip(*columns, strict=True), (offset, position))
         comparison.compare_settled(state.log_time_us)

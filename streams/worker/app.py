@@ -3,6 +3,7 @@
 
 import asyncio
 import traceback
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,12 +13,15 @@ from faust.types import TP
 from yarl import URL
 
 from schemas.city import City
+from schemas.command import Adopt
 from schemas.errors import DrukteError, FatalError, RefusedError
-from schemas.log import Topic, decode_log
+from schemas.log import Kind, LogMessage, Topic, decode_log
 from streams.settings import Settings
 from streams.topics import MESSAGE_BYTES, SNAPSHOT_BYTES
-from streams.worker.effects import Outgoing, dead_letter, outgoing
+from streams.worker.adoption import Adopter
+from streams.worker.effects import Outgoing, dead_letter, in_messages, outgoing
 from streams.worker.folds import Fold, Folds
+from streams.worker.gaps import Gap, gap_letter, log_time_text
 from streams.worker.offsets import OwnOffsetsTransport
 from streams.worker.publish import Publisher
 from streams.worker.restore import Restorer
@@ -67,13 +71,13 @@ def make_app(settings: Settings, city: City, folds: Folds, instance: str, data_f
         topic_allow_declare=False, topic_disable_leader=True,
         web_enabled=False, web_tables_enabled=False, worker_redirect_stdouts=False, autodiscover=False,
     )
-    app.transport = OwnOffsetsTransport(urls, app, folds, Restorer(kafka, city))
+    app.transport = OwnOffsetsTransport(urls, app, folds, Restorer(kafka, folds.cities), Adopter(settings, city))
     worker = FoldingWorker(app, folds)
     site_log = app.topic(Topic.SITE_LOG.value, key_serializer="raw", value_serializer="raw")
     app.agent(site_log, name="fold")(worker.fold)
     app.on_partitions_revoked.connect(worker.on_revoked, weak=False)
     app.timer(WATCH_S, name="watch")(worker.watch)
-    publisher = Publisher(app, folds, city, kafka.partitions)
+    publisher = Publisher(app, folds, kafka.partitions)
     app.timer(settings.worker.snapshot_s, name="snapshots")(publisher.publish_due)
 
     app.on_before_shutdown.connect(publisher.on_before_shutdown, weak=False)
@@ -157,8 +161,12 @@ class FoldingWorker:
         place = (message.topic, fold.number, message.offset)
         append_us = round(message.timestamp * 1000) * 1000
         try:
-            decoded = decode_log(list(message.headers or ()), message.value)
-            effects = fold.state.step(decoded, append_us)
+            decoded = await self._resolved(decode_log(list(message.headers or ()), message.value))
+            if self._folds.get(fold.number) is not fold:
+                self.counters["stale"] += 1  # taken away while its city version was read
+                return
+            self._folds.place_in_time(fold, decoded, append_us)
+            effects = fold.state.step(_not_of_another_start(fold, message.offset, decoded), append_us)
         except RefusedError as refused:
             self.counters["refused"] += 1
             log.warning("message refused", reason=str(refused.reason), partition=fold.number,
@@ -167,11 +175,19 @@ class FoldingWorker:
         else:
             letters = [
                 outgoing(effect, fold.number, message.offset, position)
-                for position, effect in enumerate(effects)
+                for position, effect in enumerate(in_messages(effects))
             ]
+            if (gap := fold.gap) is not None:
+                letters.append(self._passed(gap, fold, append_us))
         fold.advance(message.offset, len(letters))
         for letter in letters:
             await self._send(letter, fold, message.offset)
+
+    async def _resolved(self, message: LogMessage) -> LogMessage:
+        """With the content of the city version that the message is about, if it is."""
+        if message.change is None:
+            return message
+        return await asyncio.to_thread(self._folds.cities.resolved, message)
 
     async def _check_log_begins_at(self, fold: Fold, offset: int) -> None:
         """A hole is allowed only before the first message, where the log itself was cut meanwhile."""
@@ -179,11 +195,22 @@ class FoldingWorker:
             tp = TP(Topic.SITE_LOG.value, fold.number)
             earliest = await self._app.consumer.earliest_offsets(tp)
             if offset <= earliest[tp]:
+                fold.skip_to(offset)
                 return
         raise FatalError(
             f"{Topic.SITE_LOG}[{fold.number}]: offset {offset} came where {fold.next_offset} was due; "
             "messages are missing: the process ends and a restart folds the log anew"
         )
+
+    def _passed(self, gap: Gap, fold: Fold, append_us: int) -> Outgoing:
+        """Tell of a hole that log time has now passed, once."""
+        fold.gap = None
+        self.counters["lost"] += gap.messages
+        until_us = fold.state.log_time_us
+        log.error("messages were lost", place=gap.place, messages=gap.messages,
+                  log_time_from=log_time_text(gap.from_us), log_time_until=log_time_text(until_us),
+                  what="they aged out of the log before they were folded; the windows in it are told as missing")
+        return gap_letter(gap, until_us, append_us)
 
     async def _send(self, letter: Outgoing, fold: Fold, offset: int) -> None:
         sent = await self._app.producer.send(
@@ -204,3 +231,10 @@ class FoldingWorker:
             task = asyncio.ensure_future(self._app.crash(failure))
             self._crashes.add(task)
             task.add_done_callback(self._crashes.discard)
+
+
+def _not_of_another_start(fold: Fold, offset: int, decoded: LogMessage) -> LogMessage:
+    """Of an adoption that an earlier cold start appended only the time counts: what came of it stands in ours."""
+    if fold.adopts_at is None or offset >= fold.adopts_at or not isinstance(decoded.command, Adopt):
+        return decoded
+    return replace(decoded, kind=Kind.TICK, command=None)

@@ -4,6 +4,7 @@
 The same effect has the same identity and the same bytes whoever says it and however often.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from schemas.alert import Transition, encode_transition
@@ -11,8 +12,11 @@ from schemas.errors import RefusedError
 from schemas.letter import encode_letter, letter_headers, message_letter
 from schemas.live import encode_rows
 from schemas.log import ARROW, JSON, Headers, Topic, event_headers
-from streams.core.effect import Effect
+from schemas.seal import Seal, encode_seal
+from streams.core.effect import Effect, LiveRows
 
+ROWS_A_MESSAGE = 40_000
+"""Of at most some 100 bytes each: half of the largest message."""
 SERVICE = "worker"
 SOURCE = f"urn:drukte:{SERVICE}"
 ADVICE = "skipped; does a newer gateway, or something else, write to the log?"
@@ -30,6 +34,19 @@ class Outgoing:
     key: bytes | None = None
 
 
+def in_messages(effects: Iterable[Effect]) -> Iterator[Effect]:
+    """The effects of a message, those with very many rows in pieces that fit into a message each.
+
+    After a silence of hours one message passes thousands of windows. The pieces are the same whoever makes them.
+    """
+    for effect in effects:
+        if isinstance(effect, LiveRows) and effect.rows.num_rows > ROWS_A_MESSAGE:
+            for first in range(0, effect.rows.num_rows, ROWS_A_MESSAGE):
+                yield LiveRows(effect.table, effect.rows.slice(first, ROWS_A_MESSAGE))
+        else:
+            yield effect
+
+
 def outgoing(effect: Effect, partition: int, offset: int, position: int) -> Outgoing:
     """The message of one effect.
 
@@ -39,11 +56,14 @@ def outgoing(effect: Effect, partition: int, offset: int, position: int) -> Outg
     partition, offset : int
         Of the message of `site-log` that caused it.
     position : int
-        Its place among the effects of that message.
+        Its place among the effects of that message, as `in_messages` gives them.
     """
     if isinstance(effect, Transition):
         headers = event_headers("alert.transition.v1", SOURCE, f"{effect.alert_id}/{effect.seq}", JSON)
         return Outgoing(Topic.ALERTS, encode_transition(effect), headers, key=effect.site.encode())
+    if isinstance(effect, Seal):
+        headers, value = encode_seal(SOURCE, effect)
+        return Outgoing(Topic.SEALS, value, headers, partition=partition)
     event_id = f"{effect.table}/{partition}/{offset}/{position}"
     headers = event_headers(f"live.{effect.table}.v1", SOURCE, event_id, ARROW)
     return Outgoing(Topic.LIVE, encode_rows(effect.rows), headers, partition=partition)

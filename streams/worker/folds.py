@@ -6,8 +6,12 @@ from dataclasses import dataclass, field
 
 from schemas.city import City
 from schemas.errors import FatalError
+from schemas.log import LogMessage
+from streams.cities import Cities, first_state
+from streams.core.log_time import UNSET
 from streams.core.step import Partition
 from streams.worker.acknowledged import Unacknowledged
+from streams.worker.gaps import Gap
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +31,11 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """The state of a snapshot, ready to go on."""
+    """The state of a snapshot, ready to go on at offset `begins_at`: where the log begins, if that is later."""
 
     state: Partition
     kept: Kept
+    begins_at: int
 
 
 @dataclass(slots=True)
@@ -44,11 +49,15 @@ class Fold:
     next_offset : int
         The offset of the next message to fold in.
     untouched : bool
-        Whether the state is empty: no message was folded in yet.
+        Whether no message was folded in since it began or went on here.
     kept : Kept or None
         The newest snapshot.
     unacknowledged : Unacknowledged
         Its effects that are under way.
+    gap : Gap or None
+        Messages behind the snapshot that are gone; None once that is told.
+    adopts_at : int or None
+        After a cold start: the offset of the command that hands over the alerts that were open.
     """
 
     number: int
@@ -57,6 +66,14 @@ class Fold:
     untouched: bool = field(default=True)
     kept: Kept | None = field(default=None)
     unacknowledged: Unacknowledged = field(default_factory=Unacknowledged)
+    gap: Gap | None = field(default=None)
+    adopts_at: int | None = field(default=None)
+
+    def skip_to(self, offset: int) -> None:
+        """Go on at `offset`: the log begins there. Only before the first message."""
+        self.next_offset = offset
+        if self.kept is not None and offset > self.kept.next_offset:
+            self.gap = Gap(self.number, self.kept.next_offset, offset, self.kept.log_time_us)
 
     def advance(self, offset: int, effects: int) -> None:
         """Note that the message at `offset` is folded in and that so many effects of it are to be sent.
@@ -76,17 +93,21 @@ class Folds:
     city : City
     partitions : int
         Of the deployment.
+    cities : Cities, optional
+        All versions of the city; without it `city` is the only one.
     """
 
-    def __init__(self, city: City, partitions: int) -> None:
-        self._city = city
+    def __init__(self, city: City, partitions: int, cities: Cities | None = None) -> None:
+        self.cities = cities or Cities(city)
         self._partitions = partitions
         self._folds: dict[int, Fold] = {}
         self.counters: Counter[str] = Counter()
-        """Messages that changed no state: `stale`, `repeated`, `refused`."""
+        """Messages that changed no state: `stale`, `repeated`, `refused`, `lost`."""
 
-    def begin(self, number: int, offset: int) -> Fold:
+    def begin(self, number: int, offset: int, adopts_at: int | None = None) -> Fold:
         """Start partition `number` with empty state at `offset`.
+
+        With `adopts_at` no alert is told before the command at that offset has handed over those that were open.
 
         Raises
         ------
@@ -94,13 +115,25 @@ class Folds:
             The log has more partitions than the deployment.
         """
         self._check(number)
-        return self._hold(Fold(number, Partition(self._city, self._partitions, number), offset))
+        # Of any version: `place_in_time` makes it anew where there is a choice.
+        city = self.cities.known[0].city
+        state = Partition(city, self._partitions, number, awaiting_adoption=adopts_at is not None)
+        return self._hold(Fold(number, state, offset, adopts_at=adopts_at))
+
+    def place_in_time(self, fold: Fold, message: LogMessage, append_us: int) -> None:
+        """Before a fold's very first message: give it the city version that is in force at that time."""
+        if fold.state.log_time_us == UNSET and len(self.cities.known) > 1:
+            fold.state = first_state(
+                self.cities, message, append_us, self._partitions, fold.number,
+                awaiting_adoption=fold.adopts_at is not None,
+            )
 
     def resume(self, number: int, restored: Restored) -> Fold:
         """Go on with partition `number` where a snapshot was cut; raises as `begin` does."""
         self._check(number)
-        kept = restored.kept
-        return self._hold(Fold(number, restored.state, kept.next_offset, untouched=False, kept=kept))
+        fold = Fold(number, restored.state, restored.kept.next_offset, kept=restored.kept)
+        fold.skip_to(restored.begins_at)
+        return self._hold(fold)
 
     def get(self, number: int) -> Fold | None:
         """The fold of a partition, or None where this worker does not hold it."""

@@ -15,10 +15,12 @@ from faust.types import TP
 from yarl import URL
 
 from schemas.log import Topic
+from streams.worker.adoption import Adopter
+from streams.worker.extent import Extent
 from streams.worker.folds import Folds
-from streams.worker.restore import Extent, Restorer
+from streams.worker.restore import Restorer
 
-SEEK_S = 20.0
+SEEK_S = 30.0
 """Well below the request time-out: a seek that outlasts that one leaves Faust idle without a word."""
 
 
@@ -26,7 +28,7 @@ class OwnOffsetsConsumer(driver.Consumer):
     """Seeks each assigned partition to what its fold expects.
 
     A partition without a fold goes on at its newest snapshot that fits, else at the earliest offset with empty
-    state.
+    state, after the alerts that were open are appended to its log.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -52,11 +54,12 @@ class OwnOffsetsConsumer(driver.Consumer):
             earliest, ends = await self.earliest_offsets(*missing), await self.highwaters(*missing)
             extents = {tp.partition: Extent(earliest[tp], ends[tp]) for tp in missing}
             restored = await asyncio.to_thread(transport.restorer.restore, extents)
-            for number, extent in extents.items():
-                if number in restored:
-                    folds.resume(number, restored[number])
-                else:
-                    folds.begin(number, extent.earliest)
+            cold = {number: extent for number, extent in extents.items() if number not in restored}
+            adopted = await asyncio.to_thread(transport.adopter.adopt, cold)
+            for number in restored:
+                folds.resume(number, restored[number])
+            for number, extent in cold.items():
+                folds.begin(number, extent.earliest, adopted.get(number))
         offsets = {tp: fold.next_offset for tp in assigned if (fold := folds.get(tp.partition))}
         if offsets:
             await self.seek_wait(offsets)
@@ -68,7 +71,10 @@ class OwnOffsetsTransport(driver.Transport):
 
     Consumer = OwnOffsetsConsumer
 
-    def __init__(self, urls: list[URL], app: faust.App, folds: Folds, restorer: Restorer) -> None:
+    def __init__(
+        self, urls: list[URL], app: faust.App, folds: Folds, restorer: Restorer, adopter: Adopter
+    ) -> None:
         super().__init__(urls, app)
         self.folds = folds
         self.restorer = restorer
+        self.adopter = adopter

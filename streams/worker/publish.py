@@ -14,7 +14,6 @@ import structlog
 from aiokafka.errors import KafkaError
 from faust.exceptions import FaustError
 
-from schemas.city import City
 from schemas.log import Headers, Topic
 from schemas.snapshot import LATEST_KEY, SnapshotHead, encode_snapshot, hour_keys
 from streams.core.snapshot import STATE_VERSION, dump
@@ -37,15 +36,13 @@ class Publisher:
     ----------
     app : faust.App
     folds : Folds
-    city : City
     partitions : int
         Of the deployment.
     """
 
-    def __init__(self, app: faust.App, folds: Folds, city: City, partitions: int) -> None:
+    def __init__(self, app: faust.App, folds: Folds, partitions: int) -> None:
         self._app = app
         self._folds = folds
-        self._city = city
         self._partitions = partitions
         self._round = asyncio.Lock()
 
@@ -70,9 +67,10 @@ class Publisher:
         if fold.untouched or fold.state.log_time_us < 0:
             return
         cut = Kept(fold.next_offset, fold.state.log_time_us)
-        state = dump(fold.state, self._city, self._partitions, fold.number)
+        city = self._folds.cities.at(cut.log_time_us)
+        state = dump(fold.state, city, self._partitions, fold.number)
         head = SnapshotHead(
-            fold.number, cut.next_offset, cut.log_time_us, STATE_VERSION, self._city.version, self._city.sha256
+            fold.number, cut.next_offset, cut.log_time_us, STATE_VERSION, city.version, city.sha256
         )
         headers, value = await asyncio.to_thread(encode_snapshot, SOURCE, head, state)
         try:

@@ -2,32 +2,28 @@
 """Where a partition goes on: at its newest snapshot that fits, else cold. Said in the log either way."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 import msgspec
 import structlog
 
-from schemas.city import City
 from schemas.errors import DrukteError
 from schemas.log import Topic
 from schemas.snapshot import decode_state
+from streams.cities import Cities
 from streams.core.snapshot import STATE_VERSION, load
 from streams.settings import KafkaSettings
+from streams.worker.extent import Extent
 from streams.worker.folds import Kept, Restored
 from streams.worker.snapshots import Candidate, SnapshotReader
 
 READ_S = 15.0
-"""For all partitions; below `streams.worker.offsets.SEEK_S`, so that it is this limit which speaks."""
+"""For all partitions; with `streams.worker.adoption.LIMIT_S` below `streams.worker.offsets.SEEK_S`, so that it is
+these limits which speak."""
+
+CITY_S = 2.0
+"""For what was published since this worker started: next to nothing."""
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Extent:
-    """What the log holds of a partition: offsets from `earliest` up to, not including, `end`."""
-
-    earliest: int
-    end: int
 
 
 class Restorer:
@@ -36,12 +32,13 @@ class Restorer:
     Parameters
     ----------
     kafka : KafkaSettings
-    city : City
+    cities : Cities
+        A snapshot names the version that was in force in it.
     """
 
-    def __init__(self, kafka: KafkaSettings, city: City) -> None:
+    def __init__(self, kafka: KafkaSettings, cities: Cities) -> None:
         self._kafka = kafka
-        self._city = city
+        self._cities = cities
 
     def restore(self, extents: Mapping[int, Extent]) -> dict[int, Restored]:
         """The states of those partitions that have a snapshot that fits. Blocks, for `READ_S` at most.
@@ -56,6 +53,7 @@ class Restorer:
         TransientError
             The snapshots cannot be read within the limit: nobody knows then whether there is one.
         """
+        self._cities.refresh(CITY_S)
         reader = SnapshotReader(self._kafka, READ_S, _skipped)
         try:
             restored = self._first_fitting(reader.newest(extents), extents)
@@ -80,14 +78,16 @@ class Restorer:
                 _skipped(number, candidate.offset, reason)
                 continue
             try:
-                state = load(decode_state(candidate.headers, candidate.value), self._city, self._kafka.partitions,
-                             number)
+                city = self._cities.by_sha256(candidate.head.city_sha256)
+                state = load(decode_state(candidate.headers, candidate.value), city, self._kafka.partitions, number)
             except (DrukteError, msgspec.MsgspecError, ValueError) as error:
                 # The text of anything but our own errors could hold a value of the state.
                 _skipped(number, candidate.offset, str(error) if isinstance(error, DrukteError)
                          else f"cannot be read ({type(error).__name__})")
                 continue
-            return Restored(state, Kept(candidate.head.next_offset, candidate.head.log_time_us))
+            kept = Kept(candidate.head.next_offset, candidate.head.log_time_us)
+            # Messages between them are gone: what the state knows is still worth more than nothing.
+            return Restored(state, kept, max(kept.next_offset, extent.earliest))
         return None
 
     def _misfit(self, candidate: Candidate, number: int, extent: Extent) -> str:
@@ -96,11 +96,9 @@ class Restorer:
             return f"is of partition {head.partition}"
         if head.state_version != STATE_VERSION:
             return f"is of state version {head.state_version}; this worker knows {STATE_VERSION}"
-        if head.city_sha256 != self._city.sha256:
-            return f"is of another city file (version {head.city_version}); loaded is {self._city.version}"
-        if head.next_offset < extent.earliest:
-            return (f"goes on at {head.next_offset}, but {Topic.SITE_LOG} begins at {extent.earliest}: "
-                    f"{extent.earliest - head.next_offset} messages between them are gone")
+        if head.city_sha256 not in {one.city.sha256 for one in self._cities.known}:
+            known = ", ".join(str(one.city.version) for one in self._cities.known)
+            return f"is of another city file (version {head.city_version}); known here: {known}"
         if head.next_offset > extent.end:
             return f"goes on at {head.next_offset}, but {Topic.SITE_LOG} ends at {extent.end}: was it made anew?"
         return ""
@@ -113,8 +111,13 @@ def _skipped(partition: int, offset: int, reason: str) -> None:
 
 def _say(number: int, extent: Extent, restored: Restored | None, had_snapshots: bool) -> None:
     if restored is not None:
-        log.info("partition goes on at its snapshot", partition=number, offset=restored.kept.next_offset,
-                 end=extent.end, log_time_us=restored.kept.log_time_us)
+        kept = restored.kept
+        log.info("partition goes on at its snapshot", partition=number, offset=kept.next_offset,
+                 end=extent.end, log_time_us=kept.log_time_us)
+        if restored.begins_at > kept.next_offset:
+            log.error("messages are gone", partition=number, first=kept.next_offset, next=restored.begins_at,
+                      messages=restored.begins_at - kept.next_offset, log_time_us=kept.log_time_us,
+                      do="windows from this log time on are missing; was no worker up for as long as the log keeps?")
     elif extent.earliest == 0 and not had_snapshots:
         log.info("partition begins at the begin of its log", partition=number, offset=0, end=extent.end)
     else:

@@ -15,6 +15,7 @@ import structlog
 
 from schemas.city import City
 from schemas.errors import TransientError
+from streams.cities import Cities
 from streams.metrics import Figure, Process, metrics_endpoint, worker_figures
 from streams.settings import KafkaSettings, Settings
 from streams.topics import ensure_topics
@@ -61,18 +62,21 @@ def run_worker(settings: Settings, city: City, instance: str | None = None) -> i
     TransientError
         The broker does not answer.
     FatalError
-        The topics are not as planned.
+        The topics are not as planned, or hold city versions that ours does not go with.
     """
     limit_library_logs()
     _wait_for_topics(settings.kafka)
+    cities = Cities(city, settings.kafka)
+    cities.refresh()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     with tempfile.TemporaryDirectory(prefix="drukte-worker-") as folder:
-        folds = Folds(city, settings.kafka.partitions)
-        app = make_app(settings, city, folds, instance or socket.gethostname(), folder)
+        folds = Folds(city, settings.kafka.partitions, cities)
+        app = make_app(settings, cities.newest, folds, instance or socket.gethostname(), folder)
         worker = _Worker(app, loop=loop, quiet=True, override_logging=False, redirect_stdouts=False)
         worker.spinner = None  # it writes control characters into logs
-        log.info("worker starts", broker=settings.kafka.bootstrap, city=city.file.city, version=city.version)
+        log.info("worker starts", broker=settings.kafka.bootstrap, city=city.file.city,
+                 versions=[one.city.version for one in cities.known])
         figures = partial(_figures, settings, folds)
         try:
             with metrics_endpoint(settings.metrics, Process.WORKER, figures):

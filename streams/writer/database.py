@@ -6,7 +6,8 @@ people and transitions are written once, a road row gives way to an equal or hig
 higher sequence number, and offsets only grow.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import astuple, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,11 +19,13 @@ from psycopg import errors, sql
 
 from schemas.alert import Transition
 from schemas.city import City
+from schemas.city_version import ALWAYS_US
 from schemas.delivery import Delivery
 from schemas.errors import FatalError, RefusedError, TransientError
 from schemas.live import SCHEMAS, LiveTable
 from schemas.refusal import Reason
 from streams import storage
+from streams.writer.loss import Loss, record, stamp
 from streams.writer.places import Place, places
 from streams.writer.rows import KEYS, Row, RowBuffer
 
@@ -89,7 +92,8 @@ _DELIVERY_STATEMENT = _upsert(
     ("live", "delivery"), _columns(Delivery), ("receiver", "alert_id", "seq"), None
 )
 _OFFSET_STATEMENT = _upsert(
-    ("engine", "writer_offset"), {"topic": "text", "partition": "int4", "next_offset": "int8"},
+    ("engine", "writer_offset"),
+    {"topic": "text", "partition": "int4", "next_offset": "int8", "stamped_at": "timestamptz"},
     ("topic", "partition"), "existing.next_offset < EXCLUDED.next_offset",
 )
 # Level names are an array themselves, which unnest would flatten: a city is small, row by row will do.
@@ -105,8 +109,8 @@ _PLACE_STATEMENT = sql.SQL(
     ),
 )
 _CITY_STATEMENT = """
-INSERT INTO engine.city_version (version, sha256, city, name, timezone) VALUES (%s, %s, %s, %s, %s)
-ON CONFLICT (version, sha256) DO NOTHING"""
+INSERT INTO engine.city_version (version, sha256, city, name, timezone, effective_at) VALUES (%s, %s, %s, %s, %s, %s)
+ON CONFLICT (version, sha256) DO UPDATE SET effective_at = EXCLUDED.effective_at"""
 
 
 def _row(told: Transition | Delivery) -> Row:
@@ -136,7 +140,8 @@ def write_buffer(connection: storage.Connection, buffer: RowBuffer) -> None:
             connection, _ALERT_STATEMENT, [_row(one) for one in buffer.latest_transitions()]
         )
         _execute_rows(connection, _DELIVERY_STATEMENT, [_row(one) for one in buffer.sorted_deliveries()])
-        offsets = sorted((*place, following) for place, following in buffer.next_offsets.items())
+        offsets = [(*place, following, stamp(buffer.stamps_us.get(place, 0)))
+                   for place, following in sorted(buffer.next_offsets.items())]
         _execute_rows(connection, _OFFSET_STATEMENT, offsets)
 
 
@@ -170,6 +175,14 @@ class Database:
             self._connection.execute(f"SET statement_timeout = '{STATEMENT_LIMIT_S}s'")
         return self._connection
 
+    @contextmanager
+    def session(self) -> Iterator[storage.Connection]:
+        """The session, for statements of the caller; errors of the database come out as those of `write`."""
+        try:
+            yield self._session()
+        except psycopg.Error as error:
+            raise self._told_apart(error) from None
+
     def write(self, buffer: RowBuffer) -> None:
         """Write one flush.
 
@@ -187,15 +200,25 @@ class Database:
         except psycopg.Error as error:
             raise self._told_apart(error) from None
 
-    def write_city(self, city: City) -> bool:
-        """Record a city version and its places; false when its version number is known with other content."""
+    def write_city(self, city: City, effective_at_us: int = ALWAYS_US, *, with_places: bool = True) -> bool:
+        """Record a city version and its places; false when its version number is known with other content.
+
+        Parameters
+        ----------
+        city : City
+        effective_at_us : int
+            From when it holds, microseconds since 1970, UTC.
+        with_places : bool
+            False for a version that takes over later: `engine.place` shows what holds now.
+        """
         file = city.file
-        rows = [(*astuple(place), city.version) for place in places(city)]
+        rows = [(*astuple(place), city.version) for place in places(city)] if with_places else []
+        since = None if effective_at_us == ALWAYS_US else _EPOCH + timedelta(microseconds=effective_at_us)
         try:
             connection = self._session()
             with connection.transaction(), connection.cursor() as cursor:
                 cursor.execute(
-                    _CITY_STATEMENT, (city.version, city.sha256, file.city, file.name, file.timezone)
+                    _CITY_STATEMENT, (city.version, city.sha256, file.city, file.name, file.timezone, since)
                 )
                 cursor.executemany(_PLACE_STATEMENT, rows)
                 cursor.execute("SELECT count(*) FROM engine.city_version WHERE version = %s", (city.version,))
@@ -211,6 +234,24 @@ class Database:
             return {(topic, partition): following for topic, partition, following in found}
         except psycopg.Error as error:
             raise self._told_apart(error) from None
+
+    def record_losses(self, losses: Sequence[Loss]) -> None:
+        """Note messages that aged out before they were written; raises as `write`."""
+        try:
+            record(self._session(), losses)
+        except psycopg.Error as error:
+            raise self._told_apart(error) from None
+
+    def ask(self) -> None:
+        """Ask the server, in a session of its own, whether it answers; raises `TransientError`."""
+        with storage.connect(self._uri, f"{APPLICATION} watchdog") as connection:
+            connection.execute("SELECT 1")
+
+    def cancel(self) -> None:
+        """End the statement that runs, if one does; may be called in another thread."""
+        connection = self._connection
+        if connection is not None:
+            connection.cancel()
 
     def rewind(self, topic: str, partition: int, stored: int, earliest: int) -> None:
         """Set an offset back, for a topic that was made anew; raises as `write`."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading `live`, `alerts` and `deliveries`: every partition, from the offsets that the database holds."""
+"""Reading `live`, `alerts`, `deliveries` and `seals`: every partition, from the offsets that the database holds."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -10,8 +10,9 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka import Message as KafkaMessage
 
 from schemas.errors import FatalError, TransientError
-from schemas.log import Headers
+from schemas.log import Headers, Topic
 from streams.settings import KafkaSettings
+from streams.writer.loss import Loss
 from streams.writer.rows import TOPICS, Message
 
 GROUP = "drukte-writer"
@@ -36,20 +37,23 @@ class Start:
         Messages that aged out of the topic before they were written.
     made_anew : bool
         The topic ends before the stored offset: it is not the topic that was read before.
+    is_empty : bool
+        No message is there now.
     """
 
     offset: int
     lost: int = 0
     made_anew: bool = False
+    is_empty: bool = False
 
 
 def starting_point(stored: int | None, low: int, high: int) -> Start:
     """Where to begin, given the stored offset and the first and next offsets of the partition. Pure."""
     if stored is None:
-        return Start(low)
+        return Start(low, is_empty=low == high)
     if stored > high:
-        return Start(low, made_anew=True)
-    return Start(max(stored, low), lost=max(low - stored, 0))
+        return Start(low, made_anew=True, is_empty=low == high)
+    return Start(max(stored, low), lost=max(low - stored, 0), is_empty=low == high)
 
 
 def _told_apart(error: KafkaError) -> Exception:
@@ -60,9 +64,17 @@ def _told_apart(error: KafkaError) -> Exception:
 
 
 class LogReader:
-    """A consumer without a group: partitions are assigned by hand, nothing is committed to Kafka."""
+    """A consumer without a group: partitions are assigned by hand, nothing is committed to Kafka.
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    Parameters
+    ----------
+    settings : KafkaSettings
+    topics : sequence of Topic
+        What is read.
+    """
+
+    def __init__(self, settings: KafkaSettings, topics: Sequence[Topic] = TOPICS) -> None:
+        self._topics = topics
         self._mock = settings.mock
         self._consumer = Consumer({
             "bootstrap.servers": settings.bootstrap,
@@ -78,6 +90,7 @@ class LogReader:
             "error_cb": lambda error: log.warning("kafka", error=error.name()),
         })
         self._expected: dict[tuple[str, int], int] = {}
+        self._losses: list[Loss] = []
 
     def close(self) -> None:
         """Leave the broker."""
@@ -89,7 +102,7 @@ class LogReader:
         The mock cluster makes a topic when a producer asks about it, and knows no other way.
         """
         found: list[tuple[str, int]] = []
-        for topic in TOPICS:
+        for topic in self._topics:
             client = creator if self._mock else self._consumer
             try:
                 about = client.list_topics(topic, timeout=METADATA_LIMIT_S).topics[topic]
@@ -118,10 +131,36 @@ class LogReader:
 
     def assign(self, starts: Mapping[tuple[str, int], Start]) -> None:
         """Read from there on."""
-        self._expected = {place: start.offset for place, start in starts.items()}
+        # What is lost already shows at the first message behind it, whose stamp bounds it.
+        self._expected = {place: start.offset - start.lost for place, start in starts.items()}
         self._consumer.assign([
             TopicPartition(topic, partition, start.offset) for (topic, partition), start in starts.items()
         ])
+
+    def take_losses(self) -> list[Loss]:
+        """What was found gone since the last call."""
+        found, self._losses = self._losses, []
+        return found
+
+    def ends(self) -> dict[tuple[str, int], int]:
+        """The next offset to be appended to each partition that is read, asked of the broker now.
+
+        Raises
+        ------
+        TransientError
+            It does not answer.
+        """
+        found = {}
+        for topic, partition in list(self._expected):
+            at = TopicPartition(topic, partition)
+            try:
+                limits = self._consumer.get_watermark_offsets(at, timeout=METADATA_LIMIT_S)
+            except KafkaException as error:
+                raise _told_apart(error.args[0]) from None
+            if limits is None:
+                raise TransientError(f"{topic}[{partition}]: no answer about its offsets")
+            found[topic, partition] = limits[1]
+        return found
 
     def lag(self, done: Mapping[tuple[str, int], int]) -> Counter[str]:
         """Messages from the offsets `done` to the ends, by topic, as the last fetches told; asks nobody."""
@@ -160,10 +199,7 @@ class LogReader:
         )
         place = (message.topic, message.partition)
         if message.offset > self._expected.get(place, 0):
-            log.error(
-                "lost", topic=message.topic, partition=message.partition, first=self._expected[place],
-                next=message.offset, what="messages aged out before they were written",
-            )
+            self._losses.append(Loss(*place, self._expected[place], message.offset, message.at_us))
         self._expected[place] = message.offset + 1
         return message
 

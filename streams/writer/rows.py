@@ -115,12 +115,15 @@ class RowBuffer:
     deliveries : dict of (receiver, alert id, seq) to Delivery
     next_offsets : dict of (topic, partition) to int
         Where to go on once the rows are written.
+    stamps_us : dict of (topic, partition) to int
+        The stamp of the newest message, microseconds since 1970, UTC.
     """
 
     live: dict[LiveTable, dict[Row, Row]] = field(default_factory=lambda: {table: {} for table in LiveTable})
     transitions: dict[tuple[str, int], Transition] = field(default_factory=dict)
     deliveries: dict[tuple[str, str, int], Delivery] = field(default_factory=dict)
     next_offsets: dict[tuple[str, int], int] = field(default_factory=dict)
+    stamps_us: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return sum(len(rows) for rows in self.live.values()) + len(self.transitions) + len(self.deliveries)
@@ -151,6 +154,7 @@ class RowBuffer:
         """Go past a message without rows."""
         place = (message.topic, message.partition)
         self.next_offsets[place] = max(message.offset + 1, self.next_offsets.get(place, 0))
+        self.stamps_us[place] = message.at_us
 
     def _merge(self, table: LiveTable, rows: Iterable[Row]) -> None:
         held, positions = self.live[table], _POSITIONS[table]

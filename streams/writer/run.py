@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The writer: polls, merges, flushes; waits when the database or the broker is away."""
 
-import random
 import signal
 import threading
 import time
@@ -13,35 +12,27 @@ from typing import TypeVar
 import structlog
 
 from schemas.city import City
-from schemas.errors import RefusedError, TransientError
+from schemas.errors import RefusedError
 from streams import metrics
+from streams.cities import Cities
 from streams.metrics import Figure
 from streams.settings import Settings
+from streams.writer.cities import CityRows
 from streams.writer.database import Database
 from streams.writer.dead_letters import DeadLetters
 from streams.writer.log import LogReader
+from streams.writer.loss import Loss, LossBook
+from streams.writer.patience import StoppedError, retried
+from streams.writer.release_loop import ReleaseLoop
 from streams.writer.rows import Message, RowBuffer
+from streams.writer.watchdog import WATCH_S, Watchdog
 
 POLL_MESSAGES = 500
 POLL_WITHIN_S = 0.2
 FLUSH_ROWS = 20_000
-FIRST_DELAY_S = 0.2
-LONGEST_DELAY_S = 10.0
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
-
-
-class StoppedError(Exception):
-    """The writer was asked to stop while it waited."""
-
-
-def delays_s() -> Iterator[float]:
-    """Seconds to wait before each next try: doubling, with jitter so that writers come back apart."""
-    delay_s = FIRST_DELAY_S
-    while True:
-        yield delay_s * random.uniform(0.5, 1.0)  # noqa: S311  no secret
-        delay_s = min(2 * delay_s, LONGEST_DELAY_S)
 
 
 class Writer:
@@ -54,24 +45,33 @@ class Writer:
     ----------
     settings : Settings
     city : City
-        Gives `engine.place` its rows.
+        With the versions in topic `city` it gives `engine.place` its rows.
     stop : threading.Event
         Set it to end `run`.
+    watch_s : float
+        How often the watchdog looks.
     """
 
-    def __init__(self, settings: Settings, city: City, stop: threading.Event) -> None:
-        self._city = city
+    def __init__(
+        self, settings: Settings, city: City, stop: threading.Event, watch_s: float = WATCH_S
+    ) -> None:
         self._stop = stop
         self._metrics = settings.metrics
         self._database = Database(settings.database.uri)
+        self._city_rows = CityRows(Cities(city, settings.kafka), self._database, settings.clock)
         self._reader = LogReader(settings.kafka)
         self._dead_letters = DeadLetters(settings.kafka)
+        self._releases = ReleaseLoop(settings, stop)
         self.refused: Counter[str] = Counter()
         """Refused messages by reason, since the start."""
         self.messages = 0
         """Messages that are written, since the start."""
         self._written: dict[tuple[str, int], int] = {}
         self._written_s: float | None = None
+        self._losses = LossBook(self._database.record_losses, stop)
+        self._watchdog = Watchdog(
+            lambda: self._written, self._reader.ends, self._database.ask, self._end_at_once, watch_s
+        )
 
     def figures(self) -> Iterator[Figure]:
         """The metrics of this moment."""
@@ -80,7 +80,9 @@ class Writer:
         yield Figure(metrics.DATABASE_AWAY, self._database.is_away)
         for topic, behind in self._reader.lag(self._written).items():
             yield Figure(metrics.LAG, behind, topic)
-        yield from metrics.refused_figures(self.refused)
+        yield from self._releases.figures()
+        yield from metrics.refused_figures(self.refused + self._releases.refused)
+        yield from metrics.lost_figures(self._losses.lost + self._releases.losses.lost)
 
     def run(self) -> None:
         """Write until `stop` is set; raises `FatalError`."""
@@ -89,51 +91,51 @@ class Writer:
 
     def _run(self) -> None:
         try:
+            self._releases.start()
             self._begin()
+            self._watchdog.start()
             while not self._stop.is_set():
+                self._releases.check()
+                if self._city_rows.look():
+                    self._retried(self._city_rows.write)
                 self._take(self._reader.poll(POLL_MESSAGES, POLL_WITHIN_S))
         except StoppedError:
             log.info("stopped while waiting")
         finally:
+            self._stop.set()
+            self._releases.join()
+            self._watchdog.stop()
             self._reader.close()
             self._database.close()
+        self._releases.check()
+        if self._watchdog.failure is not None:
+            raise self._watchdog.failure
+
+    def _end_at_once(self) -> None:
+        self._stop.set()
+        self._database.cancel()
 
     def _retried(self, action: Callable[[], T]) -> T:
-        for tries, delay_s in enumerate(delays_s(), start=1):
-            try:
-                done = action()
-            except TransientError as error:
-                log.warning("waiting", error=str(error), tries=tries, delay_s=round(delay_s, 2))
-                if self._stop.wait(delay_s):
-                    raise StoppedError from None
-            else:
-                if tries > 1:
-                    log.info("going on", tries=tries)
-                return done
-        raise AssertionError  # delays never end
+        return retried(action, self._stop)
 
     def _begin(self) -> None:
-        if not self._retried(lambda: self._database.write_city(self._city)):
-            log.error(
-                "city version has two contents", version=self._city.version,
-                what="raise `version` in the city file with every change",
-            )
+        self._retried(self._city_rows.begin)
         stored = self._retried(self._database.offsets)
         places = self._retried(lambda: self._reader.partitions(self._dead_letters.producer))
         starts = self._retried(lambda: self._reader.starts(places, stored))
         for (topic, partition), start in starts.items():
-            if start.lost:
-                log.error("lost", topic=topic, partition=partition, messages=start.lost,
-                           what="messages aged out before they were written")
+            if start.lost and start.is_empty:
+                self._losses.note([Loss(topic, partition, start.offset - start.lost, start.offset)])
             if start.made_anew:
                 was = stored[topic, partition]
                 log.warning("topic was made anew", topic=topic, partition=partition, stored=was)
                 self._retried(partial(self._database.rewind, topic, partition, was, start.offset))
         self._written = {place: start.offset for place, start in starts.items()}
         self._reader.assign(starts)
-        log.info("writing", partitions=len(starts), city_version=self._city.version)
+        log.info("writing", partitions=len(starts))
 
     def _take(self, messages: Sequence[Message]) -> None:
+        self._losses.note(self._reader.take_losses())
         buffer, held = RowBuffer(), list[Message]()
         for message in messages:
             try:
@@ -188,7 +190,7 @@ class Writer:
 
 
 def run_writer(settings: Settings, city: City, stop: threading.Event | None = None) -> None:
-    """Copy `live`, `alerts` and `deliveries` into the database until `stop` is set.
+    """Copy `live`, `alerts` and `deliveries` into the database, release `seals`, until `stop` is set.
 
     The database must have its tables (`streams.storage.migrate`). Any number of writers may run at once.
 

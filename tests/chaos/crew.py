@@ -134,7 +134,7 @@ class Program:
     """`drukte NAME ...` as a process that ends with this one."""
 
     def __init__(self, name: str, arguments: list[str], folder: Path) -> None:
-        self._command = ["setpriv", "--pdeathsig=KILL", sys.executable, "-m", "streams.cli", *arguments]
+        self._command = [sys.executable, "-m", "streams.cli", *arguments]
         self._log = folder / f"{name}.log"
         self._process: Watched | None = None
         self.member = Member(name, self._start, self._kill, self._status)

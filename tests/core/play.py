@@ -13,7 +13,8 @@ from schemas.ids import IdKind
 from schemas.live import LiveTable
 from schemas.log import Clock, Kind, LogMessage
 from schemas.reading import Batch, Metric, NoValue
-from streams.core.effect import Effect
+from schemas.seal import Group, Seal
+from streams.core.effect import Effect, LiveRows
 from streams.core.step import Partition
 
 START_S = 1_767_225_600
@@ -71,7 +72,7 @@ class Player:
         number = self.city.ids[kind][place]
         found: list[Row] = []
         for effect in self.effects:
-            if not isinstance(effect, Transition) and effect.table is table:
+            if isinstance(effect, LiveRows) and effect.table is table:
                 found += [row for row in effect.rows.to_pylist() if row[column] == number]
         for row in found:
             row["window_start"] = round(row["window_start"].timestamp() - START_S)
@@ -82,6 +83,9 @@ class Player:
 
     def gate(self, place: str) -> list[Row]:
         return self.rows(LiveTable.GATE, place)
+
+    def seals(self, group: Group) -> list[Seal]:
+        return [effect for effect in self.effects if isinstance(effect, Seal) and effect.group is group]
 
     @property
     def transitions(self) -> list[Transition]:

@@ -16,8 +16,8 @@ from streams.deliver.wording import Wording
 from streams.settings import AlertmanagerSettings, DeliverSettings, load_settings
 from tests.deliver.receiver import SECRET, Receiver
 from tests.deliver.running import LIMIT_S, Alerts, quick, recorded, running, wait_recorded, webhook
-from tests.gateway.mock_broker import MockBroker, free_port, nowhere
-from tests.services.process import wait_until
+from tests.gateway.mock_broker import MockBroker, nowhere
+from tests.services.process import free_port, wait_until
 from tests.writer.samples import transition
 
 IDS = [f"{number:016x}" for number in range(4)]

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from tests.demo.left_behind import is_running, running_with, temporary_root, wait_until
+from tests.services.process import leashed
 
 pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks processes up in /proc")
 LIMIT_S = 60.0
@@ -23,7 +24,7 @@ LIMIT_S = 60.0
 @contextmanager
 def demo(root: Path, output: Path, *arguments: str) -> Iterator["subprocess.Popen[bytes]"]:
     """`drukte demo` with a temporary folder of its own; killed when the test does not see it end."""
-    command = [sys.executable, "-m", "streams.cli", "demo", *arguments]
+    command = leashed([sys.executable, "-m", "streams.cli", "demo", *arguments])
     with output.open("wb") as log, subprocess.Popen(
         command, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, "TMPDIR": str(root)},
     ) as process:

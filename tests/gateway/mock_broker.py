@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """librdkafka's mock cluster as a broker for tests: a real peer of the protocol, in memory."""
 
-import socket
 import time
 from collections.abc import Callable
 from typing import cast
@@ -12,6 +11,7 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from schemas.log import Headers, LogMessage, Topic, decode_log
 from streams.settings import KafkaSettings
 from streams.topics import MOCK_PARTITIONS
+from tests.services.process import free_port
 
 LIMIT_S = 15.0
 
@@ -61,14 +61,6 @@ class MockBroker:
 def nowhere() -> KafkaSettings:
     """Settings of a broker that is not there."""
     return KafkaSettings(bootstrap=f"127.0.0.1:{free_port()}", partitions=MOCK_PARTITIONS, mock=True)
-
-
-def free_port() -> int:
-    """A port of the loopback interface that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def headers(message: Message) -> Headers:

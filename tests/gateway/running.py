@@ -13,7 +13,7 @@ from schemas.city import City, Source
 from streams.gateway.run import run_gateway
 from streams.settings import ClockSettings, GatewaySettings, KafkaSettings, NdwSettings, Settings
 from tests.cities import small_city, small_file, small_roads
-from tests.gateway.mock_broker import free_port
+from tests.services.process import free_port
 
 LIMIT_S = 15.0
 BODY_LIMIT = 20_000

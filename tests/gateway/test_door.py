@@ -170,7 +170,7 @@ def test_a_gzip_bomb_is_refused(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(("source", "body"), [
-    ("cameras", b""), ("cameras", b"{"), ("cameras", b"<xml/>"), ("cameras", gzip.compress(b"[]" * 99)[:-9]),
+    ("cameras", b""), ("cameras", b"{"), ("cameras", b"<xml/>"), ("cameras", gzip.compress(b"[]" * 99, mtime=0)[:-9]),
     ("ndw", b""), ("ndw", b"{}"), ("ndw", b"<a><b></a>"), ("ndw", b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'),
 ])
 def test_malformed_bodies_are_bad_requests(client: httpx.Client, source: str, body: bytes) -> None:

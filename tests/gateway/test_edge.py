@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, TopicPartition
 from schemas.errors import FatalError
 from schemas.letter import decode_letter
 from schemas.log import Kind, LogMessage, Topic
-from streams.core.layout import partition_of_sensor
+from streams.cities import Cities
 from streams.gateway import edge as edge_module
 from streams.gateway import outlet as outlet_module
 from streams.gateway.edge import UNDER_WAY, Edge
@@ -23,6 +23,7 @@ from streams.gateway.outlet import Outlet
 from streams.gateway.producer import LogProducer
 from streams.gateway.run import run_gateway
 from streams.gateway.tally import Tally
+from streams.gateway.versions import Versions
 from streams.settings import EdgeSettings, KafkaSettings, MetricsSettings, Settings
 from tests.gateway.mock_broker import MockBroker, nowhere
 from tests.gateway.running import LIMIT_S, road_city, running, settings_for
@@ -117,10 +118,9 @@ class EdgeAlone:
     async def _serve(self, settings: Settings, log_kafka: KafkaSettings, delivery_s: float) -> None:
         city, tally, producer = road_city(), Tally(), LogProducer(log_kafka, delivery_s)
         partitions = log_kafka.partitions
-        outlet = Outlet(
-            producer, settings.clock, city.version, partition_of_sensor(city, partitions), partitions, tally
-        )
-        intake = Intake(settings, city, producer, outlet, tally)
+        versions = Versions(Cities(city), partitions)
+        outlet = Outlet(producer, settings.clock, lambda: city.version, partitions, tally)
+        intake = Intake(settings, versions, producer, outlet, tally)
         self.edge = edge = Edge(settings.kafka, EDGE, intake, outlet)
         stopping = asyncio.Event()
         task = asyncio.create_task(edge.run(stopping))

@@ -19,9 +19,10 @@ from schemas.errors import TransientError
 from schemas.log import LogMessage
 from streams.gateway import ndw
 from streams.gateway.ndw import LONGEST_WAIT_S, FileFeed, UrlFeed, wait_s
-from tests.gateway.mock_broker import MockBroker, free_port
+from tests.gateway.mock_broker import MockBroker
 from tests.gateway.publications import road_publication
 from tests.gateway.running import running, settings_for
+from tests.services.process import free_port
 
 BODY = gzip.compress(b"<publication/>")
 

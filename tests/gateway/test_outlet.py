@@ -14,6 +14,7 @@ from streams.gateway.outlet import Outlet, tick_interval_s
 from streams.gateway.packing import MESSAGE_READINGS
 from streams.gateway.producer import LogProducer
 from streams.gateway.tally import Tally
+from streams.gateway.versions import Numbered
 from streams.settings import ClockSettings, KafkaSettings
 from tests.gateway.mock_broker import MockBroker, log_message, nowhere
 
@@ -21,8 +22,9 @@ TABLE = np.array([-1, 0, 1, 2, 3], np.int32)
 FAST = ClockSettings(kind=Clock.SIMULATED, speed=200.0, start_us=1_000_000_000_000_000, wall_start_us=0)
 
 
-def _batch(size: int, sensors: int = 4) -> Batch:
-    return Batch.of(sensor=np.arange(size) % sensors + 1, metric=1, begin=np.arange(size), value=1.0)
+def _batch(size: int, sensors: int = 4, version: int = 3) -> list[Numbered]:
+    batch = Batch.of(sensor=np.arange(size) % sensors + 1, metric=1, begin=np.arange(size), value=1.0)
+    return [Numbered(version, TABLE, batch)]
 
 
 @asynccontextmanager
@@ -32,7 +34,7 @@ async def _outlet(
     tally = Tally()
     producer = LogProducer(kafka, delivery_s)
     try:
-        yield Outlet(producer, clock, 3, TABLE, 4, tally), tally
+        yield Outlet(producer, clock, lambda: 3, 4, tally), tally
     finally:
         await asyncio.to_thread(producer.close, 1.0)
 
@@ -76,6 +78,15 @@ def test_sources_do_not_share_messages(broker: MockBroker) -> None:
 
     asyncio.run(send())
     assert {one.source for one in _messages(broker, 8)} == {"a", "b"}
+
+
+def test_city_versions_do_not_share_messages(broker: MockBroker) -> None:
+    async def send() -> None:
+        async with _outlet(broker.kafka) as (outlet, _):
+            await outlet.send("a", [*_batch(4, 1), *_batch(6, 1, version=4)])
+
+    asyncio.run(send())
+    assert {(one.city_version, len(one.batch or ())) for one in _messages(broker, 10)} == {(3, 4), (4, 6)}
 
 
 def test_a_large_batch_becomes_messages_of_bounded_size(broker: MockBroker) -> None:

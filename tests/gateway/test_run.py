@@ -23,6 +23,7 @@ from tests.cities import small_city, small_file
 from tests.conftest import ROOT
 from tests.gateway.mock_broker import MockBroker, nowhere
 from tests.gateway.running import settings_for, wait_until_it_answers
+from tests.services.process import leashed
 
 
 def test_a_signal_ends_the_process_cleanly_also_without_a_broker() -> None:
@@ -50,7 +51,8 @@ def _lives(process: subprocess.Popen[str]) -> bool:
 def _process() -> tuple[subprocess.Popen[str], Settings]:
     settings = settings_for(nowhere())
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.gateway.process", settings.kafka.bootstrap, str(settings.gateway.port)],
+        leashed([sys.executable, "-m", "tests.gateway.process", settings.kafka.bootstrap,
+                 str(settings.gateway.port)]),
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     ), settings
 

@@ -42,11 +42,11 @@ Identity = tuple[str, bytes]
 class Listener:
     """Every message of some topics, from their beginnings."""
 
-    def __init__(self, bootstrap: str, *topics: Topic) -> None:
+    def __init__(self, bootstrap: str, *topics: Topic, partitions: int = PARTITIONS) -> None:
         self._consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "test-restart",
                                    "enable.auto.commit": False, "fetch.wait.max.ms": 50})
         self._consumer.assign([
-            TopicPartition(topic.value, number, 0) for topic in topics for number in range(PARTITIONS)
+            TopicPartition(topic.value, number, 0) for topic in topics for number in range(partitions)
         ])
         self.messages: list[Message] = []
 

@@ -21,7 +21,7 @@ from streams.writer.rows import Message
 from tests.conftest import ROOT
 from tests.gateway.mock_broker import MockBroker, nowhere
 from tests.serve.running import LIMIT_S, page_city, running, send, settings_for, watching, zones
-from tests.services.process import wait_until
+from tests.services.process import leashed, wait_until
 from tests.writer.samples import alert_message, live_message, transition, zone_row
 
 
@@ -177,7 +177,7 @@ def test_a_signal_ends_the_process_cleanly_also_without_a_broker(tmp_path: Path)
     (tmp_path / "drukte.toml").write_text(
         f'city = "{city}"\n[kafka]\nbootstrap = "{settings.kafka.bootstrap}"\n[serve]\nport = {settings.serve.port}\n'
     )
-    command = [sys.executable, "-m", "streams.cli", "serve", "--settings", str(tmp_path / "drukte.toml")]
+    command = leashed([sys.executable, "-m", "streams.cli", "serve", "--settings", tmp_path / "drukte.toml"])
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
             wait_until(lambda: _listens(settings.serve.port) or process.poll() is not None, LIMIT_S, "it listens")

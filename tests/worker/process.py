@@ -17,8 +17,9 @@ from streams.core.step import Partition
 from streams.settings import KafkaSettings, Settings, WorkerSettings
 from streams.worker.app import FoldingWorker
 from streams.worker.effects import Outgoing
+from streams.worker.extent import Extent
 from streams.worker.folds import Fold, Restored
-from streams.worker.restore import Extent, Restorer
+from streams.worker.restore import Restorer
 from streams.worker.run import run_worker
 from tests.cities import small_city
 from tests.worker.sites import SITES, city_of_sites
@@ -44,12 +45,13 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     instance: str = "test-worker"
     city_version: int = 1
     several_sites: bool = False
+    running_counts: bool = False
     wishes: list[str] = []
 
     def city(self) -> City:
         """The city that it folds."""
         if self.several_sites:
-            return city_of_sites(SITES)
+            return city_of_sites(SITES, running_counts=self.running_counts)
         return small_city(version=self.city_version)
 
     def command(self) -> list[str]:

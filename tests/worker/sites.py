@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import msgspec
 import numpy as np
 
-from schemas.city import City
+from schemas.city import City, Semantics, Sensor
 from schemas.ids import IdKind
 from schemas.log import Clock, Kind, LogMessage
 from schemas.reading import Batch, Metric
@@ -18,10 +18,12 @@ BEGIN_US = 1_780_000_020_000_000
 STEP_US = 10_000_000
 
 
-def city_of_sites(sites: int) -> City:
-    """`site-0`, `site-1`, ...: with `plein-0`, `cam-plein-0` and so on."""
+def city_of_sites(sites: int, *, running_counts: bool = False) -> City:
+    """`site-0`, `site-1`, ...: with `plein-0`, `cam-plein-0` and so on; counters may be running ones."""
     file = small_file()
     replace = msgspec.structs.replace
+    if running_counts:
+        file = replace(file, sensors={key: _with_running_counts(sensor) for key, sensor in file.sensors.items()})
     copies = range(sites)
     return small_city(
         sites={f"site-{n}": site for n in copies for site in file.sites.values()},
@@ -37,6 +39,16 @@ def city_of_sites(sites: int) -> City:
             for n in copies for key, sensor in file.sensors.items()
         },
     )
+
+
+def _with_running_counts(sensor: Sensor) -> Sensor:
+    if sensor.gate is None:
+        return sensor
+    measures = {
+        metric: msgspec.structs.replace(measure, semantics=Semantics.CUMULATIVE)
+        for metric, measure in sensor.measures.items()
+    }
+    return msgspec.structs.replace(sensor, measures=measures)
 
 
 def feed(city: City, sites: int, partitions: int, steps: int, seed: int) -> Iterator[tuple[int, LogMessage]]:

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
 from confluent_kafka import Consumer, Message, TopicPartition
 
 from schemas.alert import State, decode_transition
@@ -22,8 +23,10 @@ from streams.topics import MOCK_PARTITIONS
 from tests.cities import small_city
 from tests.conftest import ROOT
 from tests.gateway.mock_broker import MockBroker, headers
+from tests.services.process import leashed
 from tests.worker.process import FAILING_FOLD, HELD_ALERTS, HIDDEN, LOST_MESSAGE, NO_SNAPSHOTS, Order
 
+pytestmark = pytest.mark.apart
 CITY = small_city()
 PARTITION = partition_of_site(CITY.ids[IdKind.SITE]["centrum"], MOCK_PARTITIONS)
 BEGIN_US = 1_780_000_020_000_000
@@ -38,7 +41,7 @@ def _worker(
     worker = WorkerSettings(snapshot_s=snapshot_s)
     order = Order(kafka=broker.kafka, worker=worker, instance=instance, wishes=list(wishes))
     process = subprocess.Popen(
-        order.command(), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        leashed(order.command()), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )
     try:
         yield process

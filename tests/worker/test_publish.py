@@ -55,7 +55,7 @@ class _Scene:
     folds: Folds = field(default_factory=lambda: Folds(CITY, MOCK_PARTITIONS))
 
     def __post_init__(self) -> None:
-        self.publisher = Publisher(self.app, self.folds, CITY, MOCK_PARTITIONS)  # type: ignore[arg-type]  # a stand-in
+        self.publisher = Publisher(self.app, self.folds, MOCK_PARTITIONS)  # type: ignore[arg-type]  # a stand-in
         self.fold = self.folds.begin(NUMBER, 0)
 
     def step(self, at_us: int, effects: int = 0) -> None:

@@ -11,10 +11,12 @@ from schemas.city import City
 from schemas.errors import TransientError
 from schemas.log import Headers, Topic
 from schemas.snapshot import LATEST_KEY, SnapshotHead, encode_snapshot
+from streams.cities import Cities
 from streams.core.snapshot import STATE_VERSION, dump
 from streams.core.step import Partition
 from streams.topics import MOCK_PARTITIONS
-from streams.worker.restore import Extent, Restorer
+from streams.worker.extent import Extent
+from streams.worker.restore import Restorer
 from streams.worker.snapshots import TAIL_MESSAGES, SnapshotReader
 from tests.cities import small_city
 from tests.gateway.mock_broker import MockBroker, nowhere
@@ -45,7 +47,7 @@ def write(broker: MockBroker, key: bytes, found: Snapshot | None, number: int = 
 def restored_at(broker: MockBroker, extent: Extent = WHOLE) -> tuple[int | None, list[Any]]:
     """Offset at which the partition goes on (None: cold) and what the log says above `info`."""
     with capture_logs() as logs:
-        restored = Restorer(broker.kafka, CITY).restore({NUMBER: extent})
+        restored = Restorer(broker.kafka, Cities(CITY)).restore({NUMBER: extent})
     loud = [entry for entry in logs if entry["log_level"] in {"warning", "error"}]
     return (restored[NUMBER].kept.next_offset if NUMBER in restored else None), loud
 
@@ -59,7 +61,7 @@ def test_the_furthest_of_the_newest_wins_and_nothing_is_loud(broker: MockBroker)
 def test_each_partition_has_its_own(broker: MockBroker) -> None:
     write(broker, LATEST_KEY, snapshot(100))
     with capture_logs() as logs:
-        restored = Restorer(broker.kafka, CITY).restore({NUMBER: WHOLE, 2: WHOLE})
+        restored = Restorer(broker.kafka, Cities(CITY)).restore({NUMBER: WHOLE, 2: WHOLE})
     assert list(restored) == [NUMBER]
     assert [entry["log_level"] for entry in logs] == ["info", "info"]
 

@@ -11,7 +11,7 @@ offsets = st.integers(0, 2**40)
 
 @given(low=offsets, length=offsets)
 def test_without_a_stored_offset_everything_is_read(low: int, length: int) -> None:
-    assert starting_point(None, low, low + length) == Start(low)
+    assert starting_point(None, low, low + length) == Start(low, is_empty=length == 0)
 
 
 @given(stored=offsets, low=offsets, length=offsets)
@@ -20,7 +20,7 @@ def test_nothing_is_passed_over_in_silence(stored: int, low: int, length: int) -
     assert low <= start.offset <= low + length or start.offset == low
     if start.made_anew:
         assert stored > low + length
-        assert start == Start(low, made_anew=True)
+        assert start == Start(low, made_anew=True, is_empty=length == 0)
     else:
         assert start.offset == max(stored, low)
         assert start.lost == start.offset - stored
