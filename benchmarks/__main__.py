@@ -3,6 +3,7 @@
 
 import argparse
 import shlex
+import signal
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -50,6 +51,7 @@ def main() -> int:
     given = parser.parse_args()
     if unknown := set(given.names) - set(NAMES):
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the services are stopped too
     command = shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])
     console = Console()
     failed = False

@@ -92,7 +92,8 @@ def _zone(key: str, site: int, number: int) -> Iterator[str]:
     west, south = _corner(number)
     east, north = west + _SIDE_DEGREES, south + _SIDE_DEGREES
     yield (f'[zones.{key}]\nsite = "site-{site}"\nname = "{key}"\nfacility = "standing"\narea_m2 = 1000\n'
-           f'profile = "event"\ncapacity = {CAPACITY}\npolygon = [[{west:.4f}, {south:.4f}], [{east:.4f}, {south:.4f}], '
+           f'profile = "event"\ncapacity = {CAPACITY}\n'
+           f"polygon = [[{west:.4f}, {south:.4f}], [{east:.4f}, {south:.4f}], "
            f"[{east:.4f}, {north:.4f}], [{west:.4f}, {north:.4f}]]\n")
 
 

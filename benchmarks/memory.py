@@ -59,6 +59,6 @@ def _figures(name: str, sampled: list[float], play_s: float, poster: Poster, zon
                   f"{play_s * SPEED / 3600:.1f} h of log time")
     return [
         Figure(f"memory of the {name}, at most", max(sampled), "MB", conditions, lower_is_better=True),
-        Figure(f"memory of the {name}, growth", slope_mb_a_sample * len(sampled) / play_s * MB_AN_HOUR_PER_MB_A_S, "MB/h",
-               "slope over the second half", lower_is_better=True),
+        Figure(f"memory of the {name}, growth", slope_mb_a_sample * len(sampled) / play_s * MB_AN_HOUR_PER_MB_A_S,
+               "MB/h", "slope over the second half", lower_is_better=True),
     ]

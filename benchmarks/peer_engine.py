@@ -18,13 +18,14 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from benchmarks.city import counter_city
 from benchmarks.peer_part import Part, PeerReading
-from benchmarks.stage import Stage, delete_group, gateway_settings
+from benchmarks.stage import Stage, alive, delete_group, gateway_settings
 from tests.services.process import wait_until
 
 LOOK_MESSAGES = 20_000
 """In so many messages of a partition every one of its sensors has reported."""
 MINUTE_US = 60_000_000
 LIMIT_S = 120.0
+WATCH_S = 0.5
 
 
 def arguments() -> argparse.Namespace:
@@ -86,8 +87,11 @@ def main() -> None:
         command = [sys.executable, "-m", "benchmarks.peer_part", msgspec.json.encode(part).decode()]
         with deployment.command("worker", command, "--instance", "bench") as worker:
             wait_until(ready.exists, LIMIT_S, f"the worker holds all partitions:\n{worker.process.log_tail()}")
-            with deployment.command("gateway", command):
-                stopping.wait()
+            with deployment.command("gateway", command) as gateway:
+                while not stopping.wait(WATCH_S):
+                    for one in (worker, gateway):
+                        if not alive(one.process.pid):
+                            sys.exit(f"a part has ended:\n{one.process.log_tail()}")
 
 
 def site_order(sensors: list[list[str]]) -> list[list[str]]:

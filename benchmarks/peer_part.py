@@ -78,16 +78,16 @@ class Meter:
 
 def change_gateway(part: Part) -> None:
     """Hang decoder and data clock in."""
+    from schemas.feeds import native
     from streams.gateway import outlet
-    from streams.gateway.intake import Intake
     meter = Meter(part)
     decoder = msgspec.json.Decoder(list[PeerReading])
     numbers: dict[str, int] = {}
     clock_us: dict[int, int] = {}
 
-    def read_messages(intake: Any, source: str, bodies: list[bytes]) -> Any:
+    def decode_messages(bodies: list[bytes], registries: Any, source: str) -> Decoded:
         meter.begin()
-        registry = intake._registry  # noqa: SLF001  # the gateway's own, whatever the door
+        registry = registries.entries[0]  # there is but one city version
         if not numbers:
             numbers.update({sensor: slot // METRIC_LIMIT for (sensor, _), slot in registry.slot_of.items()})
         readings = decoder.decode(b"[" + b",".join(bodies) + b"]")
@@ -96,18 +96,18 @@ def change_gateway(part: Part) -> None:
             begin=np.array([one.t for one in readings], np.int64) * 1000, span_ms=1,
             value=[one.count for one in readings],
         )
-        return intake._admissible(Decoded(batch, [], {}))  # noqa: SLF001  # the checks stay
+        return Decoded(batch, [], {})
 
     def message(original: Any) -> Any:
-        def stamped(sender: Any, kind: Any, number: int, source: str, batch: Batch | None = None) -> Any:
-            made = original(sender, kind, number, source, batch)
+        def stamped(sender: Any, kind: Any, number: int, *more: Any, **named: Any) -> Any:
+            made = original(sender, kind, number, *more, **named)
             stamp_us = clock_us.setdefault(number, made.ingested_at_us)
-            if batch is not None:
-                clock_us[number] = max(stamp_us, int(batch.begin.max()))
+            if made.batch is not None:
+                clock_us[number] = max(stamp_us, int(made.batch.begin.max()))
             return replace(made, ingested_at_us=stamp_us, clock=Clock.DATA)
         return stamped
 
-    around(Intake, "read_messages", lambda _: read_messages)
+    around(native, "decode_messages", lambda _: decode_messages)
     around(outlet.Outlet, "_message", message)
     outlet.TICK_S = TICK_S
 

@@ -88,7 +88,8 @@ def results(stage: Stage, folder: Path, readings: int, engines: str, more: list[
     found = work / "results.json"
     stage.say(f"peers: {readings:,} readings, engines {engines}")
     command = [
-        python, str(folder / "run.py"), "--bootstrap", stage.bootstrap, "--readings", str(readings), "--engines", engines,
+        python, str(folder / "run.py"), "--bootstrap", stage.bootstrap, "--readings", str(readings),
+        "--engines", engines,
         "--also", f"{DRUKTE}={sys.executable} -m benchmarks.peer_engine", "--json", str(found),
         "--build", str(work / "kafka-streams"), *more,
     ]
@@ -106,8 +107,8 @@ def figures(found: Results) -> list[Figure]:
             made.append(Figure(f"peers' feed: {engine.label}", 0.0, "readings/s", f"not run: {engine.not_run}"))
             continue
         one = engine.runs[0]
-        conditions = (f"{one.readings:,} readings, {one.cpu_s_per_million:.1f} CPU s a million, {one.peak_rss_mb:,.0f} MB, "
-                      f"{one.processes} processes; answer: {one.verdict.text}")
+        conditions = (f"{one.readings:,} readings, {one.cpu_s_per_million:.1f} CPU s a million, "
+                      f"{one.peak_rss_mb:,.0f} MB, {one.processes} processes; answer: {one.verdict.text}")
         label = "Drukte, gateway and worker" if key == DRUKTE else f"{engine.label} {engine.version}".strip()
         made.append(Figure(f"peers' feed: {label}", one.rate, "readings/s", conditions))
     return made + _comparison(found)

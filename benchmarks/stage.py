@@ -63,8 +63,8 @@ class Stage:
         self._numbers = iter(range(1_000_000))
 
     def __enter__(self) -> Self:
-        name = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="drukte-bench-", ignore_cleanup_errors=True))
-        self._folder = Path(name)
+        folder = tempfile.TemporaryDirectory(prefix="drukte-bench-", ignore_cleanup_errors=True)
+        self._folder = Path(self._stack.enter_context(folder))
         return self
 
     def __exit__(

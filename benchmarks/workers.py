@@ -37,7 +37,8 @@ def run(stage: Stage, *, short: bool) -> list[Figure]:
         spent_s, said = at_load(deployment, count, paced(feed, load))
         answers.append(said)
         figures.append(Figure(
-            f"{count} worker{'s' * (count > 1)} at a fixed load", 1e6 * spent_s / (zones * steps), "us of CPU a reading",
+            f"{count} worker{'s' * (count > 1)} at a fixed load", 1e6 * spent_s / (zones * steps),
+            "us of CPU a reading",
             f"{load:,} readings/s, {READINGS_A_MESSAGE} a message, {zones} zones, {SITES} sites, idle time included",
             figures[0].value if figures else None, "one worker", lower_is_better=True))
     one, two = answers

@@ -18,10 +18,11 @@ from schemas.city_publication import same_content
 from schemas.city_timeline import Timeline
 from schemas.city_version import ALWAYS_US, CityVersion, decode_city
 from schemas.errors import DrukteError, FatalError, RefusedError, TransientError
-from schemas.log import Kind, LogMessage, ReadHeaders, Topic
+from schemas.log import Clock, Kind, LogMessage, ReadHeaders, Topic
+from streams.clock import now_us
 from streams.core.log_time import LogTime
 from streams.core.step import Partition
-from streams.settings import KafkaSettings
+from streams.settings import ClockSettings, KafkaSettings
 
 CITY_PARTITION: Final = 0
 READ_S = 10.0
@@ -148,6 +149,10 @@ class Cities:
     def at(self, at_us: int) -> City:
         """The version in force at a moment, microseconds since 1970, UTC."""
         return self.timeline().at(at_us)
+
+    def present(self, clock: ClockSettings) -> City:
+        """The version in force now, on the deployment's clock; the newest one where that is the data's."""
+        return self.newest if clock.kind is Clock.DATA else self.at(now_us(clock))
 
     def by_sha256(self, sha256: str) -> City:
         """The version with this name; raises `KeyError` where it is not known."""

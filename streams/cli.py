@@ -98,14 +98,17 @@ def replay(
         Path | None, typer.Option(help="NDW site table (XML, may be gzip); needed for datex2 without --city.",
                                   exists=True, dir_okay=False)
     ] = None,
-    city: CityPath = None,
+    city: Annotated[
+        list[str] | None,
+        typer.Option(help="City file. Repeat it for later versions, as PATH@TIME: from when each holds."),
+    ] = None,
     source: Annotated[str, typer.Option(help="Source of native readings in the city file.")] = "",
     out: Annotated[Path | None, typer.Option(help="Parquet file for the windows.")] = None,
     report: Annotated[Path | None, typer.Option(help="JSON file for the report; else it is printed.")] = None,
 ) -> None:
     """Run recorded files through the same fold, in process and without a broker."""
     from streams.replay_command import replay_files
-    printed = replay_files(files, feed, site_table, city, source, out)
+    printed = replay_files(files, feed, site_table, city or [], source, out)
     if report is None:
         sys.stdout.write(printed.decode())
     else:

@@ -76,9 +76,8 @@ def status(settings: SettingsOption = None, uri: UriOption = None) -> None:
 def restore(settings: SettingsOption = None, uri: UriOption = None, as_json: AsJson = False) -> None:
     """Say that this database was put back from a backup; run it before a writer starts on it."""
     from streams import storage
-    with _told():
-        with storage.connect(_address(settings, uri), "drukte restore") as connection:
-            number, published = storage.declare_restore(connection)
+    with _told(), storage.connect(_address(settings, uri), "drukte restore") as connection:
+        number, published = storage.declare_restore(connection)
     if as_json:
         typer.echo(msgspec.json.encode({"restore": number, "published_batches": published}).decode())
         return

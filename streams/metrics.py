@@ -229,4 +229,5 @@ def worker_figures(
     for fate, count in fates.items():
         yield Figure(READINGS, count, fate)
     yield Figure(REFUSED, dict(counters).get("refused", 0), "message")
-    yield from lost_figures({Topic.SITE_LOG: dict(counters).get("lost", 0)})
+    if lost := dict(counters).get("lost"):
+        yield Figure(LOST, lost, Topic.SITE_LOG)

@@ -3,7 +3,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,7 +16,9 @@ import pyarrow.parquet as pq
 
 from schemas.alert import State, Transition
 from schemas.city import FORMAT, City, CityFile
+from schemas.city_change import CityChange
 from schemas.city_load import city_sha256, wanted_ids
+from schemas.city_timeline import Timeline
 from schemas.errors import DrukteError, RefusedError
 from schemas.feeds.decoded import Decoded
 from schemas.ids import IdKind, Ids, format_ids
@@ -110,7 +112,7 @@ def city_of_roads(roads: RoadTable, city: City | None = None) -> City:
     return City(file, ids, roads, sha256)
 
 
-def run(city: City, files: list[Path], decode: Callable[[Path], Decoded], out: Path | None,
+def run(city: City | Timeline[City], files: list[Path], decode: Callable[[Path], Decoded], out: Path | None,
         on_file: Callable[[Path], None] = lambda _: None) -> Report:
     """Fold `files` in their order and write the windows that close.
 
@@ -120,7 +122,8 @@ def run(city: City, files: list[Path], decode: Callable[[Path], Decoded], out: P
 
     Parameters
     ----------
-    city : City
+    city : City, or a Timeline of versions
+        Of several, each reading goes by the version in force at its own time.
     files : list of Path
     decode : callable
         From a file to readings and refusals; raises `RefusedError` for a file that is refused whole.
@@ -130,29 +133,45 @@ def run(city: City, files: list[Path], decode: Callable[[Path], Decoded], out: P
         Told of each file when it is done.
     """
     report = Report()
-    registry = Registry.of(city)
-    partition = Partition(city, 1, 0)
+    cities = city if isinstance(city, Timeline) else Timeline.of(city)
+    registries = cities.mapped(Registry.of)
+    partition: Partition | None = None
     last_us = 0
-    with _Windows(city, out) as windows:
+    with _Windows(cities.newest, out) as windows:
         for path in files:
             report.files += 1
-            batch, known_us = _readings(path, decode, registry, report)
+            batch, known_us = _readings(path, decode, registries, report)
             last_us = max(last_us, int(known_us.max(initial=0)))
-            for message in _messages(city, batch, known_us, partition.log_time_us):
+            if partition is None and len(batch):
+                partition = _started(cities, int(batch.begin.min()))
+            for message in _messages(cities, batch, known_us):
+                assert partition is not None  # noqa: S101  # readings started it
                 for effect in partition.step(message, message.ingested_at_us):
                     report.told(effect)
                     windows.write(effect)
             on_file(path)
-        if last_us:
-            for effect in partition.step(_message(city, last_us + DRAIN_US), 0):
+        if partition is not None:
+            for effect in partition.step(_message(cities.newest, last_us + DRAIN_US), 0):
                 for seen in _until(effect, last_us):
                     report.told(seen)
                     windows.write(seen)
-    report.fold = dict(partition.counters)
+            report.fold = dict(partition.counters)
     return report
 
 
-def _readings(path: Path, decode: Callable[[Path], Decoded], registry: Registry,
+def _started(cities: Timeline[City], log_time_us: int) -> Partition:
+    """An empty state at a log time, told of the versions that take over later."""
+    first = cities.at(log_time_us)
+    partition = Partition(first, 1, 0)
+    partition.step(_message(first, log_time_us), log_time_us)
+    for since_us, city in zip(cities.since_us, cities.entries, strict=True):
+        if since_us > log_time_us:
+            change = CityChange(version=city.version, sha256=city.sha256, effective_at_us=since_us)
+            partition.step(replace(_message(city, log_time_us), kind=Kind.CITY, change=change, city=city), log_time_us)
+    return partition
+
+
+def _readings(path: Path, decode: Callable[[Path], Decoded], registries: Timeline[Registry],
               report: Report) -> tuple[Batch, npt.NDArray[np.int64]]:
     """The readings of a file that may be taken and when each was known, in that order; all else is counted.
 
@@ -165,8 +184,13 @@ def _readings(path: Path, decode: Callable[[Path], Decoded], registry: Registry,
         report.refused_files[str(path)] = str(error)
         return Batch.empty(), np.empty(0, np.int64)
     latest_us = int(decoded.batch.end.max(initial=0))
-    batch, refusals = admit(decoded.batch, registry, latest_us, 0, NO_LIMIT_US)
-    for refusal in [*decoded.refusals, *refusals]:
+    batches, refusals = [], list(decoded.refusals)
+    for registry, at in registries.split(decoded.batch.begin):
+        admitted, refused = admit(decoded.batch.take(at), registry, latest_us, 0, NO_LIMIT_US)
+        batches.append(admitted)
+        refusals += refused
+    batch = Batch.concatenated(batches) if batches else Batch.empty()
+    for refusal in refusals:
         report.refused[refusal.reason] += refusal.count
     report.took(decoded, batch)
     known_us = batch.end if decoded.published_us is None else np.minimum(batch.end, decoded.published_us)
@@ -179,16 +203,15 @@ def _message(city: City, log_time_us: int, batch: Batch | None = None) -> LogMes
     return LogMessage(kind, log_time_us, Clock.DATA, city.version, "replay", str(log_time_us), batch)
 
 
-def _messages(city: City, batch: Batch, known_us: npt.NDArray[np.int64], log_time_us: int) -> Iterator[LogMessage]:
-    """Readings in the order in which they were known, one message for each step of the grid."""
+def _messages(cities: Timeline[City], batch: Batch, known_us: npt.NDArray[np.int64]) -> Iterator[LogMessage]:
+    """Readings in the order in which they were known, one message for each step of the grid and city version."""
     if not len(batch):
         return
-    if log_time_us < 0:
-        yield _message(city, int(batch.begin.min()))
     step = -(-known_us // STEP_US)
     cuts = np.flatnonzero(np.diff(step)) + 1
     for at in np.split(np.arange(len(batch)), cuts):
-        yield _message(city, int(known_us[at[-1]]), batch.take(at))
+        for city, mine in cities.split(batch.begin[at]):
+            yield _message(city, int(known_us[at[-1]]), batch.take(at[mine]))
 
 
 def _until(effect: Effect, end_us: int) -> Iterator[Effect]:

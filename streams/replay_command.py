@@ -1,47 +1,80 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `drukte replay` does with its arguments: the city, the decoder, the progress bar."""
 
+import datetime as dt
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from schemas.city import City
+from schemas.city_timeline import Timeline
 from schemas.errors import DrukteError
 from schemas.feeds.datex2 import RoadChannels, decode_measured
 from schemas.feeds.datex2_sites import SiteTable, read_site_table
 from schemas.feeds.decoded import Decoded
 from schemas.feeds.native import decode as decode_native
 from schemas.ndw_roads import road_table
+from schemas.reading import Batch
 from schemas.registry import Registry
 from streams.city_files import load_city
 from streams.replay import city_of_roads, run
 
 
-def replay_files(files: list[Path], feed: str, site_table: Path | None, city_path: Path | None, source: str,
+def replay_files(files: list[Path], feed: str, site_table: Path | None, city_versions: list[str], source: str,
                  out: Path | None) -> bytes:
     """Replay files and give the report as JSON.
+
+    Of `city_versions` the first is a path, the others are `PATH@TIME`: from when that version holds.
 
     Raises
     ------
     DrukteError
         Arguments that do not go together, or files that cannot be read or written.
     """
-    city = load_city(city_path) if city_path else None
+    cities = timeline(city_versions) if city_versions else None
     sites = _sites(site_table) if site_table else None
     if sites is not None:
-        city = city_of_roads(road_table(sites, None), city)
-    if city is None:
+        if cities is not None and len(cities) > 1:
+            raise DrukteError("--site-table gives its roads to one city; leave it out where --city stands twice")
+        cities = Timeline.of(city_of_roads(road_table(sites, None), cities and cities.newest))
+    if cities is None:
         raise DrukteError("nothing says what the readings belong to: give --site-table or --city")
-    decode = _decoder(feed, city, sites, source)
+    decode = _decoder(feed, cities, sites, source)
     columns = (TextColumn("[progress.description]{task.description}"), BarColumn(), MofNCompleteColumn(),
                TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("replay", total=len(files))
-        report = run(city, files, decode, out, lambda path: progress.update(
+        report = run(cities, files, decode, out, lambda path: progress.update(
             task, advance=1, description=path.name))
     return report.as_json()
+
+
+def timeline(texts: list[str]) -> Timeline[City]:
+    """City versions and from when each holds.
+
+    Raises
+    ------
+    DrukteError
+        A file that is not sound, a later one without a time, or versions or times that do not rise.
+    """
+    since_us, cities = [0], [load_city(Path(texts[0]))]
+    for text in texts[1:]:
+        path, _, time = text.rpartition("@")
+        try:
+            at = dt.datetime.fromisoformat(time)
+        except ValueError:
+            at = None
+        if not path or at is None or at.tzinfo is None:
+            raise DrukteError(f"--city {text!r}: of several city files all but the first are PATH@TIME, TIME with an "
+                              "offset, such as den-haag-2.toml@2026-05-01T04:00Z")
+        since_us.append(round(at.timestamp()) * 1_000_000)
+        cities.append(load_city(Path(path)))
+        if since_us[-1] <= since_us[-2] or cities[-1].version <= cities[-2].version:
+            raise DrukteError(f"--city {text!r}: give the versions in their order; version and time have to rise")
+    return Timeline(tuple(since_us), tuple(cities))
 
 
 def _sites(path: Path) -> SiteTable:
@@ -52,20 +85,34 @@ def _sites(path: Path) -> SiteTable:
         raise DrukteError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def _decoder(feed: str, city: City, sites: SiteTable | None, source: str) -> Callable[[Path], Decoded]:
+def _decoder(feed: str, cities: Timeline[City], sites: SiteTable | None, source: str) -> Callable[[Path], Decoded]:
     if feed == "native":
-        if source not in city.file.sources:
-            known = ", ".join(city.file.sources) or "none"
+        if not any(source in city.file.sources for city in cities.entries):
+            known = ", ".join(cities.newest.file.sources) or "none"
             raise DrukteError(f"--source {source!r} is not in the city file; known: {known}")
-        registry = Registry.of(city)
-        return lambda path: decode_native(path.read_bytes(), registry, source)
+        registries = cities.mapped(Registry.of)
+        return lambda path: decode_native(path.read_bytes(), registries, source)
     others = frozenset() if sites is None else sites.itineraries
-    channels = RoadChannels.of(city.roads, city.ids, others, None if sites is None else sites.version)
+    version = None if sites is None else sites.version
+    channels = cities.mapped(lambda city: RoadChannels.of(city.roads, city.ids, others, version))
 
     def decode(path: Path) -> Decoded:
-        with path.open("rb") as stream:
-            return decode_measured(stream, channels)
+        """Each version's own readings; what is refused and counted is told by the version of the publication."""
+        found = {id(one): _decoded(path, one) for one in channels.entries}
+        batches = [
+            found[id(one)].batch.take(at)
+            for one in channels.entries
+            for entry, at in channels.split(found[id(one)].batch.begin) if entry is one
+        ]
+        newest = found[id(channels.newest)]
+        judge = newest if newest.published_us is None else found[id(channels.at(newest.published_us))]
+        return replace(judge, batch=Batch.concatenated(batches) if batches else Batch.empty())
 
     return decode
+
+
+def _decoded(path: Path, channels: RoadChannels) -> Decoded:
+    with path.open("rb") as stream:
+        return decode_measured(stream, channels)
 
 

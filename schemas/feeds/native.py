@@ -5,9 +5,11 @@ A reading is `{"sensor", "metric", "from", "to", "value", "quality"?}`: text key
 times with an offset, `value: null` for a sensor that has none, quality 0 to 100.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import repeat
+from operator import attrgetter
 
 import msgspec
 import numpy as np
@@ -35,6 +37,9 @@ _ARRAY = msgspec.json.Decoder(list[RawReading])
 _LINES = msgspec.json.Decoder(RawReading)
 _NOT_QUICK = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 NO_SLOT = -1
+_SENSOR, _METRIC, _FROM, _TO, _VALUE, _QUALITY = map(
+    attrgetter, ("sensor", "metric", "from_", "to", "value", "quality")
+)
 _DETAILS = {
     Reason.UNKNOWN_SENSOR: "`sensor` is no key of the city file; add the sensor or mend the sender",
     Reason.UNKNOWN_METRIC: "`metric` is no measure of this sensor in the city file; add it or stop sending it",
@@ -144,17 +149,22 @@ class _Columns:
 
 
 def _columns(readings: list[RawReading], registry: Registry) -> _Columns:
-    slot_of, instants = registry.slot_of, InstantCache()
-    slot = np.array([slot_of.get((item.sensor, item.metric), NO_SLOT) for item in readings], np.int64)
-    value = np.array([item.value for item in readings], np.float64)  # None becomes NaN
+    # Loops over readings that run in C: half the time of a topic with one reading a message is spent here.
+    def instants_of(texts: Iterable[str]) -> npt.NDArray[np.int64]:
+        return np.fromiter(map(instants.__getitem__, texts), np.int64, len(readings))
+
+    instants = InstantCache()
+    keys = zip(map(_SENSOR, readings), map(_METRIC, readings), strict=True)
+    slot = np.fromiter(map(registry.slot_of.get, keys, repeat(NO_SLOT)), np.int64, len(readings))
+    value = np.array(list(map(_VALUE, readings)), np.float64)  # None becomes NaN
     return _Columns(
         number=(slot // METRIC_LIMIT).astype(np.int32),
         metric=np.where(slot == NO_SLOT, 0, slot % METRIC_LIMIT).astype(np.uint8),
-        begin=np.array([instants[item.from_] for item in readings], np.int64),
-        end=np.array([instants[item.to] for item in readings], np.int64),
+        begin=instants_of(map(_FROM, readings)),
+        end=instants_of(map(_TO, readings)),
         value=value,
         is_null=np.isnan(value),
-        quality=np.array([item.quality for item in readings], np.float64),
+        quality=np.fromiter(map(_QUALITY, readings), np.float64, len(readings)),
     )
 
 

@@ -41,10 +41,10 @@ def adopt(cases: Mapping[Key, Case], alerts: Sequence[Transition], now_us: int) 
             continue
         key = (alert.place, alert.rule)
         if key not in cases:
-            told.append(_ended(alert, Cause.CITY, now_us))
+            told.append(ended(alert, Cause.CITY, now_us))
             continue
         if key in newest:
-            told.append(_ended(newest[key], Cause.ADOPT, now_us))
+            told.append(ended(newest[key], Cause.ADOPT, now_us))
         newest[key] = alert
     for key, alert in newest.items():
         told += _adopted(cases[key], alert, now_us)
@@ -54,7 +54,8 @@ def adopt(cases: Mapping[Key, Case], alerts: Sequence[Transition], now_us: int) 
     return told
 
 
-def _ended(alert: Transition, cause: Cause, now_us: int) -> Transition:
+def ended(alert: Transition, cause: Cause, now_us: int) -> Transition:
+    """The transition that resolves an open alert for another reason than its condition."""
     return replace(alert, seq=alert.seq + 1, state_from=alert.state_to, state_to=State.RESOLVED,
                    level_from=alert.level_to, cause=cause, at_us=now_us)
 

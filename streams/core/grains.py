@@ -13,6 +13,7 @@ from streams.core.counts import channel_windows, shared_until
 from streams.core.grain_plan import QUARTER_US, CellRows
 from streams.core.integrals import held_time
 from streams.core.layout import Group, Layout, Rate
+from streams.core.moves import Moves
 from streams.core.rows import mean_speeds
 from streams.core.slots import Slots
 
@@ -66,6 +67,24 @@ class Grains:
     def start(self, open_start_us: Ints) -> None:
         """Begin with the quarters in which the places' first windows lie."""
         self._harvested = open_start_us // QUARTER_US * QUARTER_US
+
+    def carry(self, old: "Grains", moves: Moves, open_start_us: Ints) -> None:
+        """Go on with the quarters of the places and channels that stay; `open_start_us` is over all places."""
+        self.start_us, self.zone_map = old.start_us.copy(), old.zone_map.copy()
+        self._harvested = open_start_us // QUARTER_US * QUARTER_US
+        new, was = moves.places()
+        self._harvested[new] = old._harvested[was]
+        rows = {key: row for row, key in enumerate(zip(old.rows.place.tolist(), old.rows.metric.tolist(), strict=True))}
+        before = moves.place[self.rows.place].tolist()
+        was_row = np.array([rows.get(key, -1) for key in zip(before, self.rows.metric.tolist(), strict=True)], np.intp)
+        stays = np.flatnonzero(was_row >= 0)
+        for kept in ("value", "covered", "expected", "vehicles", "code"):
+            getattr(self, kept)[:, stays] = getattr(old, kept)[:, was_row[stays]]
+        new, was = moves.channels()
+        count = self._bytes[new]
+        within = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
+        to = np.repeat(self._offset[new], count) + within
+        self._arrived[:, to] = old._arrived[:, np.repeat(old._offset[was], count) + within]
 
     def open_from(self, place: Places) -> Ints:
         """Begin of the earliest quarter of each place that is not harvested yet."""

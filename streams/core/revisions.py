@@ -5,6 +5,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streams.core.layout import RING_SLACK_US, Layout, PlaceKind
+from streams.core.moves import Moves, carry_rings
 from streams.core.windows import Windows
 
 Ints = npt.NDArray[np.int64]
@@ -26,6 +27,16 @@ class Revisions:
     def start(self) -> None:
         """Note the first windows: what lies before them was never told and is not revised."""
         self._first_start = self._windows.open_start.copy()
+
+    def carry(self, old: "Revisions", moves: Moves) -> None:
+        """Go on counting for the places that stay."""
+        self.start()
+        new, was = moves.places()
+        self._first_start[new] = old._first_start[was]
+        rings = min(self._windows.rings, old._windows.rings)
+        span = self._layout.place_span_us[new]
+        windows = self._windows.open_start[new] // span - np.arange(1, rings)[:, None]
+        carry_rings(old._told.T, self._told.T, windows, new, was)
 
     def closed(self, place: Places, start_us: Ints) -> None:
         """Note that a window was told for the first time."""

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from schemas.alert import Transition, alert_id
+from schemas.alert import Cause, Transition, alert_id
 from schemas.city import City, Rule
-from streams.core.adoption import adopt
+from streams.core.adoption import adopt, ended
 from streams.core.alerting import Case, Change, Fall, Parameters, Rise, fall, rise
 from streams.core.layout import Layout, PlaceKind
 from streams.core.levels import ZoneFigures, edges
+from streams.core.moves import Moves, carry_rings
 from streams.core.privacy import STEP_RULE_FROM, clearing_edge
 from streams.core.thresholds import rules_of_zone
 from streams.core.zone_windows import Step, ZoneWindows
@@ -96,15 +97,39 @@ class LevelRules:
         self._level_before = np.where(step.present, step.level, self._level_before)
         return told
 
+    def carry(self, old: "LevelRules", moves: Moves, windows: ZoneWindows,
+              open_start: npt.NDArray[np.int64]) -> list[Transition]:
+        """Go on with the cases whose rule and zone stay; end the others, and say so.
+
+        `open_start` is the begin of the earliest open window of each zone.
+        """
+        new_zone, was_zone = moves.zones(len(self._level_before))
+        for name in ("_level_before", "_window_level_before"):
+            getattr(self, name)[new_zone] = getattr(old, name)[was_zone]
+        held = {key: number for number, key in enumerate(old._case_keys())}
+        stays = [(number, held.pop(key)) for number, key in enumerate(self._case_keys()) if key in held]
+        for number, was in stays:
+            self.cases[number] = old.cases[was]
+        new, was_case = np.array(stays, np.intp).reshape(-1, 2).T
+        self._busy[new] = old._busy[was_case]
+        ring_numbers = windows.numbers(self._zone[new], open_start)[: min(len(self._over_up), len(old._over_up))]
+        carry_rings(old._over_up, self._over_up, ring_numbers, new, was_case)
+        carry_rings(old._over_down, self._over_down, ring_numbers, new, was_case)
+        gone = [old.cases[number] for number in held.values()]
+        return [ended(case.last, Cause.CITY, moves.at_us) for case in gone if case.open and case.last is not None]
+
+    def _case_keys(self) -> list[tuple[str, str]]:
+        """Place and rule of every case."""
+        places = [self._layout.place_key[zone] for zone in self._zone.tolist()]
+        return list(zip(places, self._keys, strict=True))
+
     def open_alerts(self) -> list[Transition]:
         """What was told last of every alert that is open: said again, it lasts as long as the alert."""
         return [case.last for case in self.cases if case.open and case.last is not None]
 
     def adopt(self, alerts: Sequence[Transition], now_us: int) -> list[Transition]:
         """Give alerts that were open before a cold start back to their cases; see `streams.core.adoption`."""
-        places = [self._layout.place_key[zone] for zone in self._zone.tolist()]
-        cases = dict(zip(zip(places, self._keys, strict=True), self.cases, strict=True))
-        told = adopt(cases, alerts, now_us)
+        told = adopt(dict(zip(self._case_keys(), self.cases, strict=True)), alerts, now_us)
         self._busy = np.array([not case.at_rest for case in self.cases], np.bool_)
         return told
 

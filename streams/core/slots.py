@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streams.core.layout import Group, Layout, Rate
+from streams.core.moves import Moves
 
 EMPTY = np.iinfo(np.int64).min
 """The begin of a slot that holds nothing."""
@@ -77,10 +78,10 @@ class Slots:
         channels = np.bincount(layout.channel_group, minlength=len(lengths))
         ends = np.cumsum(lengths * channels)
         size = int(ends[-1]) if len(ends) else 0
-        self._length = lengths[layout.channel_group]
-        self._stride = channels[layout.channel_group]
+        self._length: Times = lengths[layout.channel_group]
+        self._stride: Times = channels[layout.channel_group]
         """From a slot of a channel to its next: how many channels its group has."""
-        self._first_slot = (ends - lengths * channels)[layout.channel_group]
+        self._first_slot: Times = (ends - lengths * channels)[layout.channel_group]
         for group in range(len(lengths)):
             of_group = np.flatnonzero(layout.channel_group == group)
             self._first_slot[of_group] += np.arange(len(of_group))
@@ -89,6 +90,21 @@ class Slots:
         self.value: Floats = np.full(size, np.nan)
         self.weight: npt.NDArray[np.float32] = np.full(size, np.nan, np.float32)
         self._mark = np.zeros(size, np.int32)
+
+    def carry(self, old: "Slots", moves: Moves) -> None:
+        """Take over what lies in the slots of channels that stay."""
+        new, was = moves.channels()
+        count = old._length[was]
+        turn = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
+        channel, was = np.repeat(new, count), np.repeat(was, count)
+        at = old._first_slot[was] + turn * old._stride[was]
+        held = old.begin[at] != EMPTY
+        at, channel = at[held], channel[held]
+        order = np.argsort(old.begin[at], kind="stable")  # where a ring is shorter now, the newest stand
+        at, channel = at[order], channel[order]
+        to = self.slot(channel, old.begin[at])
+        for name in self.STATE:
+            getattr(self, name)[to] = getattr(old, name)[at]
 
     def slot(self, channel: Channels, begin: Times) -> npt.NDArray[np.intp]:
         """Where in the flat arrays a channel's reading with this begin lies; shapes broadcast."""

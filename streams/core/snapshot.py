@@ -3,19 +3,21 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from schemas.city import City
+from schemas.city_change import CityChange
 from schemas.errors import FatalError
 from streams.core.alerting import Case
 from streams.core.step import Partition
 
 STATE_VERSION = 1
 """Rises whenever the state has other parts or another meaning."""
+_LISTS: dict[str, Any] = {"cases": list[Case], "_changes": list[CityChange]}
 _MAGIC = b"DRUKTE-STATE\n"
 
 
@@ -47,7 +49,7 @@ def _places(partition: Partition) -> Iterator[tuple[str, object, str]]:
             yield f"{part_name}.{name}", part, name
 
 
-def dump(partition: Partition, city: City, partitions: int, number: int) -> bytes:
+def dump(partition: Partition, partitions: int, number: int) -> bytes:
     """The state, with what is needed to see that it is restored where it belongs."""
     arrays: dict[str, _Array] = {}
     values: dict[str, msgspec.Raw] = {}
@@ -60,31 +62,47 @@ def dump(partition: Partition, city: City, partitions: int, number: int) -> byte
         else:
             values[name] = msgspec.Raw(msgspec.json.encode(value))
     head = msgspec.json.encode(_Head(
-        version=STATE_VERSION, city_sha256=city.sha256, partitions=partitions, number=number, arrays=arrays,
+        version=STATE_VERSION, city_sha256=partition.city.sha256, partitions=partitions, number=number, arrays=arrays,
         values=values))
     return b"".join([_MAGIC, len(head).to_bytes(8, "little"), head, *blobs])
 
 
-def load(encoded: bytes, city: City, partitions: int, number: int) -> Partition:
+def load(encoded: bytes, cities: Callable[[str], City], partitions: int, number: int) -> Partition:
     """The partition that `dump` was given.
+
+    Parameters
+    ----------
+    encoded : bytes
+    cities : callable
+        The city version with a sha256; raises `KeyError` where it is not known.
+    partitions, number : int
 
     Raises
     ------
     SnapshotError
-        Another format, state version, city, partition or number of partitions; cut off or too long.
+        Another format or number of partitions, another partition, a state version from which no upgrade leads
+        here, a city version that is not known; cut off or too long.
     """
     head, body = _split(encoded)
-    wanted = (STATE_VERSION, city.sha256, partitions, number)
-    found = (head.version, head.city_sha256, head.partitions, head.number)
+    wanted, found = (partitions, number), (head.partitions, head.number)
     if wanted != found:
-        names = ("state version", "city", "number of partitions", "partition")
+        names = ("number of partitions", "partition")
         differing = [name for name, left, right in zip(names, wanted, found, strict=True) if left != right]
         raise SnapshotError(f"snapshot is of another {', '.join(differing)}")
-    partition = Partition(city, partitions, number)
+    try:
+        partition = Partition(cities(head.city_sha256), partitions, number)
+        _fill(partition, head, body)
+        partition.know(cities)
+    except KeyError as error:
+        raise SnapshotError(f"snapshot is of a city version that is not known here (sha256 {error.args[0]})") from None
+    return partition
+
+
+def _fill(partition: Partition, head: _Head, body: bytes) -> None:
     at = 0
     for name, owner, attribute in _places(partition):
         if name in head.values:
-            setattr(owner, attribute, _typed(getattr(owner, attribute), head.values[name]))
+            setattr(owner, attribute, _typed(attribute, getattr(owner, attribute), head.values[name]))
             continue
         kept = head.arrays.get(name)
         if kept is None or (kept.dtype, kept.shape) != _form(getattr(owner, attribute)):
@@ -97,7 +115,6 @@ def load(encoded: bytes, city: City, partitions: int, number: int) -> Partition:
         at += size
     if at != len(body):
         raise SnapshotError("snapshot is longer than its head says")
-    return partition
 
 
 def _split(encoded: bytes) -> tuple[_Head, bytes]:
@@ -116,10 +133,10 @@ def _form(value: Any) -> tuple[str, tuple[int, ...]] | None:
     return (value.dtype.str, value.shape) if isinstance(value, np.ndarray) else None
 
 
-def _typed(value: Any, encoded: msgspec.Raw) -> Any:
+def _typed(name: str, value: Any, encoded: msgspec.Raw) -> Any:
     """Decode to the kind of value that stands there now."""
     if isinstance(value, Counter):
         return Counter(msgspec.json.decode(encoded, type=dict[str, int]))
     if isinstance(value, list):
-        return msgspec.json.decode(encoded, type=list[Case])
+        return msgspec.json.decode(encoded, type=_LISTS[name])
     return msgspec.json.decode(encoded, type=type(value))

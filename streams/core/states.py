@@ -9,6 +9,7 @@ import numpy.typing as npt
 from schemas.reading import Metric
 from streams.core.layout import Layout
 from streams.core.log_time import STEP_US
+from streams.core.moves import Moves
 from streams.core.slots import EMPTY, Slots
 
 Floats = npt.NDArray[np.float64]
@@ -56,6 +57,12 @@ class States:
         self.held_begin = np.full(len(people), EMPTY, np.int64)
         self.held_value = np.full(len(people), np.nan)
         self.fresh = np.zeros(len(people), np.bool_)
+
+    def carry(self, old: "States", moves: Moves) -> None:
+        """Hold the samples of channels that stay."""
+        new, was = moves.channels()
+        for name in self.STATE:
+            getattr(self, name)[new] = getattr(old, name)[was]
 
     def sampled(self, channel: npt.NDArray[np.intp], begin: npt.NDArray[np.int64], value: Floats) -> None:
         """Take samples in; the newest by its own time is held, whatever the order of arrival."""

@@ -2,6 +2,8 @@
 """The fold: `effects = partition.step(message)`, a pure function of the messages before it."""
 
 from collections import Counter
+from collections.abc import Callable
+from copy import copy
 
 import numpy as np
 import numpy.typing as npt
@@ -9,8 +11,8 @@ import pyarrow as pa
 
 from schemas.alert import Transition
 from schemas.city import City
-from schemas.city_change import zone_map
-from schemas.errors import RefusedError
+from schemas.city_change import CityChange, zone_map
+from schemas.errors import FatalError, RefusedError
 from schemas.live import SCHEMAS, LiveTable
 from schemas.log import LogMessage
 from schemas.reading import Batch
@@ -22,10 +24,11 @@ from streams.core.grains import Grains
 from streams.core.layout import Group, PlaceKind, Rate, layout
 from streams.core.levels import LevelEdges, zone_figures
 from streams.core.log_time import STEP_US, UNSET, LogTime, first_step_after
+from streams.core.moves import changed_places, moves_between
 from streams.core.revisions import Revisions
 from streams.core.rows import gate_rows, road_rows, zone_rows
 from streams.core.rules import LevelRules
-from streams.core.sealing import seals_due
+from streams.core.sealing import seals_due, seals_of_places
 from streams.core.slots import Put, Slots
 from streams.core.states import States
 from streams.core.windows import Windows
@@ -53,19 +56,36 @@ class Partition:
 
     Attributes
     ----------
+    city : City
+        The version in force.
     counters : Counter of str
         What became of readings since the start, by `COUNTERS` (`revisions` are of road rows; `missed` came
         too late for research as well). No counts of people.
     """
 
-    STATE = ("_next_step", "counters", "_awaiting_adoption")
+    STATE = ("_next_step", "counters", "_awaiting_adoption", "_changes")
     PARTS = ("_time", "_slots", "_windows", "_revisions", "_states", "_zone_windows", "_rules", "_grains")
     """Where the rest of the state is; `streams.core.snapshot` copies it out and in."""
 
     def __init__(self, city: City, partitions: int, number: int, awaiting_adoption: bool = False) -> None:
+        self._partitions, self._number = partitions, number
         self._awaiting_adoption = awaiting_adoption
-        self._city = city
-        self._layout = layout(city, partitions, number)
+        self._time = LogTime()
+        self._next_step = 0
+        self._changes: list[CityChange] = []
+        """City versions that are announced and not in force yet, by time."""
+        self._cities: dict[str, City] = {}
+        """Their content, by sha256."""
+        self._revising: list[tuple[npt.NDArray[np.intp], npt.NDArray[np.int64], npt.NDArray[np.int64]]] = []
+        """Late readings of roads in the message at hand: channel, begin and end."""
+        self._rows: dict[LiveTable, list[pa.RecordBatch]] = {table: [] for table in LiveTable}
+        self._told: list[Effect] = []
+        self.counters: Counter[str] = Counter(dict.fromkeys(COUNTERS, 0))
+        self._build(city)
+
+    def _build(self, city: City) -> None:
+        self.city = city
+        self._layout = layout(city, self._partitions, self._number)
         self._figures = zone_figures(city, self._layout)
         self._level_edges = LevelEdges(self._figures)
         self._zones = len(self._figures.area_m2)
@@ -73,8 +93,6 @@ class Partition:
             city.file.gates[key].width_m if kind == PlaceKind.GATE else np.nan
             for key, kind in zip(self._layout.place_key, self._layout.place_kind, strict=True)
         ])
-        self._time = LogTime()
-        self._next_step = 0
         self._slots = Slots(self._layout)
         self._windows = Windows(self._layout)
         self._revisions = Revisions(self._layout, self._windows)
@@ -83,11 +101,6 @@ class Partition:
                                          self._layout.place_span_us[: self._zones])
         self._rules = LevelRules(city, self._layout, self._figures, self._windows.rings)
         self._grains = Grains(self._layout, cell_rows(city, self._layout), int(zone_map(city.file), 16))
-        self._revising: list[tuple[npt.NDArray[np.intp], npt.NDArray[np.int64], npt.NDArray[np.int64]]] = []
-        """Late readings of roads in the message at hand: channel, begin and end."""
-        self._rows: dict[LiveTable, list[pa.RecordBatch]] = {table: [] for table in LiveTable}
-        self._told: list[Effect] = []
-        self.counters: Counter[str] = Counter(dict.fromkeys(COUNTERS, 0))
 
     @property
     def log_time_us(self) -> int:
@@ -113,13 +126,16 @@ class Partition:
         Raises
         ------
         RefusedError
-            The batch was numbered by another city version; the state is as before.
+            The batch was numbered by a city version that is not known, or a change of version does not fit; the
+            state is as before.
         """
-        if message.batch is not None and message.city_version != self._city.version:
+        if message.batch is not None and message.city_version > self._newest_version:
             raise RefusedError(
-                Reason.CITY_VERSION, f"batch of city version {message.city_version}; loaded here is "
-                f"{self._city.version}: restart with the newer city file"
+                Reason.CITY_VERSION, f"batch of city version {message.city_version}; the newest known here is "
+                f"{self._newest_version}: publish the newer one with `drukte city publish`"
             )
+        if message.change is not None:
+            self._check_change(message.change, message.city)
         started = self._time.now_us != UNSET
         now_us = self._time.advanced(message, append_us)
         if not started:
@@ -132,6 +148,8 @@ class Partition:
             self._close_due(now_us)
         if self._awaiting_adoption:
             self._told = [effect for effect in self._told if not isinstance(effect, Transition)]
+        if message.change is not None and message.city is not None:
+            self._announce(message.change, message.city)
         if message.command is not None:
             self._awaiting_adoption = False
             self._told += self._rules.adopt(message.command.alerts, now_us)
@@ -151,9 +169,60 @@ class Partition:
             self._close_due(step_us)
             if step_us % QUARTER_US == 0:
                 self._told += seals_due(self._grains, self._layout, step_us)
+            while self._changes and self._changes[0].effective_at_us <= step_us:
+                self._succeed(self._cities[self._changes.pop(0).sha256], step_us)
             self._next_step += STEP_US
         if now_us >= self._windows.next_deadline:
             self._close_due(now_us)
+
+    @property
+    def _newest_version(self) -> int:
+        return self._changes[-1].version if self._changes else self.city.version
+
+    def _check_change(self, change: CityChange, city: City | None) -> None:
+        known = {self.city.sha256, *(one.sha256 for one in self._changes)}
+        if change.sha256 not in known and change.version <= self._newest_version:
+            raise RefusedError(
+                Reason.CITY_VERSION, f"city version {change.version} after version {self._newest_version}; raise "
+                "`version` in the city file and publish again"
+            )
+        if city is None or city.sha256 != change.sha256:
+            raise FatalError(f"city version {change.version} came without its content; this is a bug of the edge")
+
+    def _announce(self, change: CityChange, city: City) -> None:
+        if change.version > self._newest_version:
+            self._cities[change.sha256] = city
+            self._changes.append(change)
+
+    def know(self, cities: Callable[[str], City]) -> None:
+        """Give a restored partition the content of the versions that are announced; `KeyError` where one lacks."""
+        self._cities = {change.sha256: cities(change.sha256) for change in self._changes}
+
+    def _succeed(self, city: City, at_us: int) -> None:
+        """Let a city version take over: windows that are over close by the old one, the others by the new one."""
+        old = copy(self)
+        self._build(city)
+        self._close_changed(old, changed_places(old.city, old._layout, city, self._layout), at_us)
+        moves = moves_between(old._layout, self._layout, at_us)
+        gone = ~np.isin(np.arange(len(old._layout.place_kind)), moves.place)
+        self._told += seals_of_places(old._grains, old._layout, gone, at_us)
+        self._slots.carry(old._slots, moves)
+        self._windows.carry(old._windows, moves)
+        self._revisions.carry(old._revisions, moves)
+        self._states.carry(old._states, moves)
+        open_start = self._windows.open_start
+        self._zone_windows.carry(old._zone_windows, moves, open_start[: self._zones])
+        self._told += self._rules.carry(old._rules, moves, self._zone_windows, open_start[: self._zones])
+        self._grains.carry(old._grains, moves, open_start)
+
+    @staticmethod
+    def _close_changed(old: "Partition", changed: Mask, at_us: int) -> None:
+        """Close what is over of places that the new version changes; its rows must not mix two versions."""
+        while True:
+            due = changed & (old._windows.open_start + old._layout.place_span_us <= at_us)
+            if not due.any():
+                return
+            old._close(np.flatnonzero(due), at_us)
 
     def _take(self, batch: Batch, now_us: int) -> bool:
         """Put readings into their slots; whether a window that is over became complete by them."""
@@ -258,15 +327,19 @@ class Partition:
             places = np.flatnonzero(due)
             if not len(places):
                 return
-            start_us = self._windows.open_start[places].copy()
-            kind = self._layout.place_kind[places]
-            for wanted, close in ((PlaceKind.ZONE, self._close_zones), (PlaceKind.GATE, self._close_gates),
-                                  (PlaceKind.ROAD, self._close_roads)):
-                mine = kind == wanted
-                if mine.any():
-                    close(places[mine], start_us[mine], now_us)
-            self._windows.close(places)
-            self._grains.closed(places, self._windows.open_start[places], self._slots)
+            self._close(places, now_us)
+
+    def _close(self, places: npt.NDArray[np.intp], now_us: int) -> None:
+        """Tell the earliest open window of places and go on to the next."""
+        start_us = self._windows.open_start[places].copy()
+        kind = self._layout.place_kind[places]
+        for wanted, close in ((PlaceKind.ZONE, self._close_zones), (PlaceKind.GATE, self._close_gates),
+                              (PlaceKind.ROAD, self._close_roads)):
+            mine = kind == wanted
+            if mine.any():
+                close(places[mine], start_us[mine], now_us)
+        self._windows.close(places)
+        self._grains.closed(places, self._windows.open_start[places], self._slots)
 
     def _gates_may_close(self) -> Mask:
         """A gate waits for the rows of its zones: they say whether its flows may be shown."""

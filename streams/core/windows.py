@@ -5,6 +5,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streams.core.layout import MINUTE_US, NEVER_EARLY, RING_SLACK_US, Group, Layout, Rate
+from streams.core.moves import Moves, carry_rings
 
 SILENT_AFTER = 3
 """Intervals without a report, beyond its allowed delay, after which a sensor is not waited for."""
@@ -63,6 +64,19 @@ class Windows:
         self.open_start = -(-log_time_us // span) * span
         self._last_heard[:] = log_time_us
         self.refresh(log_time_us)
+
+    def carry(self, old: "Windows", moves: Moves) -> None:
+        """Go on with the places that stay; a new one opens its first window at the change or after it."""
+        span = self._layout.place_span_us
+        self.open_start = -(-moves.at_us // span) * span
+        new, was = moves.places()
+        self.open_start[new] = old.open_start[was]
+        windows = self.open_start[new] // span[new] + np.arange(min(self.rings, old.rings))[:, None]
+        carry_rings(old._arrived, self._arrived, windows, new, was)
+        self._last_heard[:] = moves.at_us
+        new, was = moves.channels()
+        self._last_heard[new], self._overhang_us[new] = old._last_heard[was], old._overhang_us[was]
+        self.refresh(moves.at_us)
 
     def ring(self, place: Places, start_us: Times) -> npt.NDArray[np.intp]:
         """The ring position of a place's window."""

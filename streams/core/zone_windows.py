@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from streams.core.levels import LevelEdges, ZoneFigures
 from streams.core.log_time import STEP_US
+from streams.core.moves import Moves, carry_rings
 from streams.core.privacy import band
 from streams.core.states import ZoneStates
 
@@ -80,6 +81,24 @@ class ZoneWindows:
         self._before_start = np.full((rings, zones), -1, np.int64)
         self.last_low = np.zeros(zones, np.int64)
         """Low edge of the window closed last; 0 where it was missing or none is closed."""
+
+    def carry(self, old: "ZoneWindows", moves: Moves, open_start: Ints) -> None:
+        """Go on with the windows of zones that stay; a zone that changed is judged anew from there on.
+
+        `open_start` is the begin of the earliest open window of each zone.
+        """
+        new, was = moves.zones(len(self._span_us))
+        self.last_low[new] = old.last_low[was]
+        rings = min(self._rings, old._rings)
+        first = open_start[new] // self._span_us[new]
+        for kept in ("low", "high", "level", "_share"):
+            carry_rings(getattr(old, kept), getattr(self, kept), first + np.arange(rings)[:, None], new, was)
+        for kept in ("_before", "_before_start"):
+            carry_rings(getattr(old, kept), getattr(self, kept), first - np.arange(1, rings)[:, None], new, was)
+
+    def numbers(self, zone: Zones, open_start: Ints) -> Ints:
+        """Numbers since 1970 of the windows that zones may have open, windows x zones."""
+        return np.asarray(open_start[zone] // self._span_us[zone] + np.arange(self._rings)[:, None])
 
     def ring(self, zone: Zones, start_us: Ints) -> Zones:
         """Ring position of a zone's window."""

@@ -18,6 +18,7 @@ from schemas.delivery import Delivery
 from schemas.errors import FatalError, TransientError
 from schemas.log import Topic
 from streams import metrics
+from streams.cities import Cities
 from streams.clock import wall_us
 from streams.deliver.channels import ALERTMANAGER, AlertmanagerChannel, Channel, WebhookChannel
 from streams.deliver.dispatch import Dispatch, deliveries
@@ -32,6 +33,8 @@ from streams.settings import DeliverSettings, KafkaSettings, Settings
 from streams.topics import ensure_topics
 
 POLL_S = 0.2
+CITY_S = 2.0
+"""How often topic `city` and the clock are looked at, and for how long it is read."""
 STOP_S = 5.0
 """How long a stopping process waits for calls under way, and again for the broker."""
 FORGET_AFTER_S = 8 * 86_400
@@ -93,6 +96,8 @@ class _Deliver:
         self._settings = settings
         self._stop = stop
         self._alerts = Alerts()
+        self._cities = Cities(city, settings.kafka)
+        self._city = city
         self._wording = Wording(city, settings.deliver.alert_url)
         self._recorder = Recorder(settings.kafka)
         self._forget_at_s = time.monotonic() + FORGET_EVERY_S
@@ -155,7 +160,8 @@ class _Deliver:
 
     async def _run_tasks(self, reader: TopicReader, dispatch: Dispatch, channels: Sequence[Channel]) -> None:
         following = asyncio.create_task(self._follow(reader, dispatch), name="alerts")
-        serving = [asyncio.create_task(channel.run(), name=channel.name) for channel in channels]
+        serving = [asyncio.create_task(self._follow_city(), name="city")]
+        serving += [asyncio.create_task(channel.run(), name=channel.name) for channel in channels]
         try:
             await asyncio.wait({following, *serving}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -181,6 +187,19 @@ class _Deliver:
             if time.monotonic() > self._forget_at_s:
                 self._forget_at_s = time.monotonic() + FORGET_EVERY_S
                 self._alerts.forget_closed(wall_us() - FORGET_AFTER_S * 1_000_000)
+
+    async def _follow_city(self) -> None:
+        while not self._stop.is_set():
+            try:
+                await asyncio.to_thread(self._cities.refresh, CITY_S)
+            except TransientError as error:
+                log.warning("city versions not read", error=str(error))
+            present = self._cities.present(self._settings.clock)
+            if present is not self._city:
+                log.info("city version in force", version=present.version)
+                self._city = present
+                self._wording.take_over(present)
+            await asyncio.to_thread(self._stop.wait, CITY_S)
 
     async def _retried(self, action: Callable[[], T]) -> T:
         tries = 0

@@ -46,9 +46,13 @@ class Wording:
     """
 
     def __init__(self, city: City, alert_url: str | None = None) -> None:
+        self._alert_url = alert_url
+        self.take_over(city)
+
+    def take_over(self, city: City) -> None:
+        """Speak of another version of the city from now on."""
         self._file = city.file
         self._road_names = _road_names(city.roads)
-        self._alert_url = alert_url
 
     def place_name(self, place: str) -> str:
         """The name of a zone or a road's measuring site."""

@@ -10,7 +10,6 @@ from litestar.datastructures import MutableScopeHeaders
 from litestar.response import Stream as StreamedResponse
 from litestar.types import Message, Scope
 
-from schemas.city import CityFile
 from streams.http_problem import Problem, problem_handlers
 from streams.serve import document
 from streams.serve.drawing import page
@@ -36,21 +35,23 @@ HEADERS = {
 }
 
 
-def make_app(show: Show, city: CityFile) -> Litestar:
+def make_app(show: Show) -> Litestar:
     """The ASGI application.
 
     Parameters
     ----------
     show : Show
-    city : CityFile
-        Its polygons are drawn once, here.
+        The polygons of its city are drawn once for each version.
     """
-    html = page(_asset("page.html"), city).encode()
+    drawn: dict[str, bytes] = {}
     script, style = _asset("page.js").encode(), _asset("page.css").encode()
 
     @get("/")
     async def root() -> Response[bytes]:
-        return Response(html, media_type="text/html; charset=utf-8")
+        if show.city.sha256 not in drawn:
+            drawn.clear()
+            drawn[show.city.sha256] = page(_asset("page.html"), show.city.file).encode()
+        return Response(drawn[show.city.sha256], media_type="text/html; charset=utf-8")
 
     @get("/page.js")
     async def page_script() -> Response[bytes]:

@@ -46,7 +46,7 @@ async def _serve(settings: Settings, city: City, stop: threading.Event) -> None:
         now_us(settings.clock)  # says what is wrong
     check_address_free(settings.serve.host, settings.serve.port, "serve")
     show = Show(settings.kafka, settings.clock, city)
-    app = make_app(show, city.file)
+    app = make_app(show)
     with stop_signals(stop), metrics_endpoint(settings.metrics, Process.SERVE, show.figures):
         await _run_until_stopped(settings, show, app, stop)
     log.info("serve stopped", messages=show.messages, let_go=show.hub.let_go)
@@ -56,19 +56,20 @@ async def _run_until_stopped(settings: Settings, show: Show, app: Litestar, stop
     server = make_server(app, settings.serve.host, settings.serve.port)
     serving = asyncio.create_task(server.serve(), name="http")
     following = asyncio.create_task(show.follow(), name="follow")
+    city = asyncio.create_task(show.follow_city(), name="city")
     stopped = asyncio.create_task(until(stop), name="stop")
     address = f"http://{settings.serve.host}:{settings.serve.port}/"
     log.info("page", address=address, broker=settings.kafka.bootstrap)
     try:
-        done, _ = await asyncio.wait({serving, following, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait({serving, following, city, stopped}, return_when=asyncio.FIRST_COMPLETED)
         for task in done - {stopped}:
             task.result()
             raise FatalError(f"the page's {task.get_name()} part has ended by itself")
     finally:
         show.hub.close()
-        for task in (stopped, following):
+        for task in (stopped, following, city):
             task.cancel()
-        await asyncio.gather(stopped, following, return_exceptions=True)
+        await asyncio.gather(stopped, following, city, return_exceptions=True)
         server.stop()  # type: ignore[no-untyped-call]  # granian leaves it untyped
         # Not cancelled when late: the server cannot bear it, and the process ends anyway.
         await asyncio.wait({serving}, timeout=STOP_S)

@@ -17,6 +17,7 @@ from schemas.city import City
 from schemas.errors import RefusedError, TransientError
 from schemas.log import Clock
 from streams import metrics
+from streams.cities import Cities
 from streams.clock import now_us
 from streams.metrics import Figure
 from streams.serve.board import Changed
@@ -28,6 +29,9 @@ from streams.settings import ClockSettings, KafkaSettings
 from streams.writer.rows import Message
 
 RETRY_S = 1.0
+CITY_S = 2.0
+"""How often topic `city` and the clock are looked at."""
+CITY_READ_S = 2.0
 RETRY = b"retry: 1000\n"
 """Tells a browser to come back a second after it was cut off."""
 PULSE_S = 5.0
@@ -46,11 +50,15 @@ class Show:
     kafka : KafkaSettings
     clock : ClockSettings
     city : City
+        Of the settings; versions that are published take over by themselves.
     """
 
     def __init__(self, kafka: KafkaSettings, clock: ClockSettings, city: City) -> None:
         self._kafka = kafka
         self._clock = clock
+        self._cities = Cities(city, kafka)
+        self.city = city
+        """The version in force."""
         self._name = uuid.uuid4().hex[:8]
         self._numbers = count(1)
         self._pulse_s = time.monotonic()
@@ -96,6 +104,25 @@ class Show:
                 self._take(await _uncut(tail.poll), tail)
         finally:
             await asyncio.to_thread(tail.close)
+
+    async def follow_city(self) -> NoReturn:
+        """Let published versions take over, for ever; cancel it to stop. Raises `FatalError`."""
+        while True:
+            try:
+                await _uncut(lambda: self._cities.refresh(CITY_READ_S))
+            except TransientError as error:
+                log.warning("city versions not read", reason=str(error))
+            present = self._cities.present(self._clock)
+            if present is not self.city:
+                self._take_over(present)
+            await asyncio.sleep(CITY_S)
+
+    def _take_over(self, city: City) -> None:
+        log.info("city version in force", version=city.version)
+        self.city = city
+        self._present.city, self._present.timezone = city.file.name, city.file.timezone
+        self._present.places = city_places(city)
+        self.hub.publish(self.first_event())
 
     async def _open(self, tail: Tail) -> None:
         while True:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One partition of the log, folded again, against the rows that are stored."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -121,7 +121,7 @@ class Comparison:
     """One partition: rows of the fold wait here until their hour is over, then they are compared and forgotten."""
 
     city: City
-    layout: Layout
+    layouts: Sequence[Layout]
     stored: Stored
     newest: Place
     said: set[tuple[str, int]]
@@ -139,13 +139,13 @@ class Comparison:
     @property
     def warm_up_us(self) -> int:
         """After so long a fold that began with nothing knows what one with a longer past knows."""
-        interval_us = int(self.layout.channel_interval_us.max(initial=0))
+        interval_us = max(int(one.channel_interval_us.max(initial=0)) for one in self.layouts)
         return max(HOUR_US, (LONGEST_GAP + 1) * interval_us + self.settle_us)
 
     @property
     def settle_us(self) -> int:
         """A row is not told again once log time is so far beyond its window's start."""
-        longest_us = int((self.layout.place_delay_us + self.layout.place_span_us).max(initial=0))
+        longest_us = max(int((one.place_delay_us + one.place_span_us).max(initial=0)) for one in self.layouts)
         return longest_us + 2 * RING_SLACK_US
 
     def begin(self, at_us: int, *, whole: bool) -> None:
@@ -191,7 +191,7 @@ class Comparison:
 
     def compare_transitions(self) -> None:
         """Compare the transitions; those after the last that the writer took of a site are waiting."""
-        sites = sorted(set(self.layout.place_site))
+        sites = sorted({site for one in self.layouts for site in one.place_site})
         unsure = set() if self.whole else self.stored.open_cases(sites, self.begin_us)
         if not self.whole:
             unsure |= {_case(one) for one in self.transitions if one.opened_at_us < self.begin_us}
@@ -234,8 +234,9 @@ class Comparison:
             self.report.left_out += self.stored.count_before(table, self._numbers(table), self.begin_us)
 
     def _numbers(self, table: LiveTable) -> list[int]:
-        numbers: list[int] = self.layout.place_number[self.layout.places_of(_KIND[table])].tolist()
-        return numbers
+        # Of all versions: the rows of a place that was given up stay.
+        kind = _KIND[table]
+        return sorted({number for one in self.layouts for number in one.place_number[one.places_of(kind)].tolist()})
 
     def _compare(self, table: LiveTable, key: Row, stored: Row | None, versions: list[_Version]) -> None:
         written = sum(version.place <= self.newest for version in versions)

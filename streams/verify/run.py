@@ -20,6 +20,7 @@ from schemas.ids import IdKind
 from schemas.live import LiveTable
 from schemas.log import Clock, Topic, decode_log
 from streams import storage
+from streams.cities import Cities, first_state
 from streams.clock import wall_us
 from streams.core.effect import LiveRows
 from streams.core.layout import layout
@@ -47,7 +48,7 @@ def verify(settings: Settings, city: City, watch: Watch | None = None) -> Report
     ----------
     settings : Settings
     city : City
-        As the workers have it.
+        As the workers have it; with what was published since.
     watch : Watch, optional
         Told of each difference as it is found, and of progress.
 
@@ -95,7 +96,8 @@ class _Verification:
         self, settings: Settings, city: City, stored: Stored, reader: TopicReader, report: Report, watch: Watch
     ) -> None:
         self._settings = settings
-        self._city = city
+        self._cities = Cities(city, settings.kafka)
+        self._cities.refresh()
         self._stored = stored
         self._reader = reader
         self._report = report
@@ -116,16 +118,17 @@ class _Verification:
             return
         settings = self._settings.kafka
         comparison = Comparison(
-            self._city, layout(self._city, settings.partitions, number), self._stored,
+            self._cities.newest, [layout(one.city, settings.partitions, number) for one in self._cities.known],
+            self._stored,
             newest_cause(self._written(Topic.LIVE, number)), self._said, self._report, self._watch,
         )
-        state = Partition(self._city, settings.partitions, number)
+        state: Partition | None = None
         following: int | None = None
         for message in self._reader.messages(Topic.SITE_LOG, number, low, high):
             offset = message.offset() or 0
             if following is not None and offset != following:
                 raise FatalError(f"{Topic.SITE_LOG}[{number}]: {offset} came where {following} was due; try again")
-            self._fold(state, comparison, message)
+            state = self._fold(state, number, comparison, message)
             following = offset + 1
             if not following % PROGRESS_MESSAGES:
                 self._watch.progress(number, following - low, high - low)
@@ -138,23 +141,29 @@ class _Verification:
         """Count the stored rows of places that the city file does not have."""
         for table, kind in ((LiveTable.ZONE, IdKind.ZONE), (LiveTable.GATE, IdKind.GATE),
                             (LiveTable.ROAD, IdKind.ZONE)):
-            self._report.left_out += self._stored.count_others(table, list(self._city.ids[kind].values()))
+            self._report.left_out += self._stored.count_others(table, list(self._cities.newest.ids[kind].values()))
 
-    def _fold(self, state: Partition, comparison: Comparison, message: KafkaMessage) -> None:
+    def _fold(
+        self, state: Partition | None, number: int, comparison: Comparison, message: KafkaMessage
+    ) -> Partition | None:
+        """Fold a message in; the state, which begins with the first one that can be read."""
         self._report.messages += 1
-        offset, is_first = message.offset() or 0, state.log_time_us == UNSET
+        offset, append_us = message.offset() or 0, message.timestamp()[1] * 1000
         try:
-            decoded = decode_log(headers_of(message), message.value())
+            decoded = self._cities.resolved(decode_log(headers_of(message), message.value()))
         except RefusedError:
             self._report.refused += 1
-            return
+            return state
+        is_first = state is None or state.log_time_us == UNSET
+        if state is None:
+            state = first_state(self._cities, decoded, append_us, self._settings.kafka.partitions, number)
         try:
-            effects = state.step(decoded, message.timestamp()[1] * 1000)
+            effects = state.step(decoded, append_us)
         except RefusedError:
             # Another city file numbered it: what is stored of that time may be of that file.
             self._report.refused += 1
             comparison.begin(max(state.log_time_us, decoded.ingested_at_us), whole=False)
-            return
+            return state
         if is_first and comparison.whole:
             # Offset 0 is the log's own beginning, where the worker began too.
             comparison.begin(self._reach(state.log_time_us), whole=offset == 0)
@@ -167,6 +176,7 @@ class _Verification:
                 columns = (column.to_pylist() for column in effect.rows.columns)
                 comparison.take(effect.table, zip(*columns, strict=True), (offset, position))
         comparison.compare_settled(state.log_time_us)
+        return state
 
     def _reach(self, log_begins_us: int) -> int:
         if self._settings.clock.kind is not Clock.WALL:

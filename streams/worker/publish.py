@@ -67,8 +67,8 @@ class Publisher:
         if fold.untouched or fold.state.log_time_us < 0:
             return
         cut = Kept(fold.next_offset, fold.state.log_time_us)
-        city = self._folds.cities.at(cut.log_time_us)
-        state = dump(fold.state, city, self._partitions, fold.number)
+        city = fold.state.city
+        state = dump(fold.state, self._partitions, fold.number)
         head = SnapshotHead(
             fold.number, cut.next_offset, cut.log_time_us, STATE_VERSION, city.version, city.sha256
         )

@@ -78,8 +78,8 @@ class Restorer:
                 _skipped(number, candidate.offset, reason)
                 continue
             try:
-                city = self._cities.by_sha256(candidate.head.city_sha256)
-                state = load(decode_state(candidate.headers, candidate.value), city, self._kafka.partitions, number)
+                state = load(decode_state(candidate.headers, candidate.value), self._cities.by_sha256,
+                             self._kafka.partitions, number)
             except (DrukteError, msgspec.MsgspecError, ValueError) as error:
                 # The text of anything but our own errors could hold a value of the state.
                 _skipped(number, candidate.offset, str(error) if isinstance(error, DrukteError)

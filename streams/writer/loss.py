@@ -15,7 +15,7 @@ from streams.writer.patience import retried
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_US = (datetime(2200, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
-# Found again before the offset behind it was written: the same loss, perhaps a longer one by now.
+# Two writers may find the same loss, one of them more of it.
 _STATEMENT = """
 INSERT INTO engine.loss AS known (topic, partition, first_offset, next_offset, sent_after, sent_before)
 SELECT %(topic)s, %(partition)s, %(first)s, %(following)s,
@@ -25,6 +25,8 @@ ON CONFLICT (topic, partition, first_offset) DO UPDATE
 SET next_offset = EXCLUDED.next_offset, sent_before = EXCLUDED.sent_before
 WHERE known.next_offset < EXCLUDED.next_offset"""
 
+_PASSED = """
+UPDATE engine.writer_offset SET next_offset = %s WHERE topic = %s AND partition = %s AND next_offset < %s"""
 
 log = structlog.get_logger(__name__)
 
@@ -88,10 +90,14 @@ def stamp(at_us: int) -> datetime | None:
 
 
 def record(connection: storage.Connection, losses: Iterable[Loss]) -> None:
-    """Write losses in one transaction; the same one again changes nothing. Raises psycopg's errors."""
+    """Write losses and go past them, in one transaction; the same one again changes nothing.
+
+    Raises psycopg's errors, and then nothing is written.
+    """
     with connection.transaction():
         for loss in losses:
             connection.execute(_STATEMENT, {
                 "topic": loss.topic, "partition": loss.partition, "first": loss.first, "following": loss.following,
                 "before": stamp(loss.stamped_before_us),
             })
+            connection.execute(_PASSED, (loss.following, loss.topic, loss.partition, loss.following))

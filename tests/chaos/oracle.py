@@ -59,10 +59,10 @@ def folded(kafka: KafkaSettings, city: City) -> Truth:
             truth.next_offsets[number] = high
             for message in reader.messages(Topic.SITE_LOG, number, low, high):
                 truth.messages += 1
-                decoded = decode_log(headers_of(message), message.value())
-                if decoded.batch is not None:
-                    truth.logged.update(keys_of(decoded.batch))
                 try:
+                    decoded = decode_log(headers_of(message), message.value())
+                    if decoded.batch is not None:
+                        truth.logged.update(keys_of(decoded.batch))
                     effects = state.step(decoded, message.timestamp()[1] * 1000)
                 except RefusedError:
                     truth.refused += 1

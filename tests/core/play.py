@@ -8,6 +8,7 @@ import numpy as np
 
 from schemas.alert import Transition
 from schemas.city import City
+from schemas.city_change import CityChange
 from schemas.command import Adopt
 from schemas.ids import IdKind
 from schemas.live import LiveTable
@@ -59,6 +60,12 @@ class Player:
     def adopt(self, second: float, *alerts: Transition) -> None:
         """Fold in the command that hands over the alerts that were open before."""
         message = LogMessage(Kind.COMMAND, at_us(second), self.clock, 1, "test", "1", command=Adopt(alerts=[*alerts]))
+        self.effects += self.partition.step(message, at_us(second))
+
+    def change(self, second: float, city: City, effective_s: float) -> None:
+        """Announce a city version."""
+        change = CityChange(version=city.version, sha256=city.sha256, effective_at_us=at_us(effective_s))
+        message = LogMessage(Kind.CITY, at_us(second), self.clock, 1, "test", "1", change=change, city=city)
         self.effects += self.partition.step(message, at_us(second))
 
     def camera(self, sensor: str, values: Iterable[tuple[float, float | None]]) -> None:

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from schemas.errors import FatalError, RefusedError, TransientError
 from schemas.ledger import FIRST_HASH, Intent, Released, encode_ledger
 from schemas.log import Topic
-from schemas.seal import Group, Seal
+from schemas.seal import Seal
 from streams import storage
 from streams.core.release import checked_grid
 from streams.db_command import app
@@ -33,7 +33,7 @@ from streams.writer.release_tables import Standing
 from streams.writer.restored import Restored, reconcile
 from tests.real.kafka_service import MakeTopics
 from tests.real.timescale_service import Databases
-from tests.services.process import ServiceError, wait_until
+from tests.services.process import wait_until
 from tests.writer.seals import (
     HOUR_S,
     MIDNIGHT_US,
@@ -93,7 +93,7 @@ class Deployment:
                 try:
                     session.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(str(target))))
                     session.execute(
-                        sql.SQL("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {}").format(name)
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
                     )
                     session.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
                         sql.Identifier(str(target)), sql.Identifier(str(name))))
@@ -150,7 +150,9 @@ def test_a_batch_is_published_with_noise_and_stands_in_both_ledgers(deployment: 
     writer = deployment.writer()
     exact = [90_000.0] * 400
     assert writer.release(people_seal([*exact, None]), AT) is Standing.NEW
-    cells = deployment.query("SELECT place, value, weight, status, sd, public_source, batch FROM research.cell ORDER BY 1")
+    cells = deployment.query(
+        "SELECT place, value, weight, status, sd, public_source, batch FROM research.cell ORDER BY place"
+    )
     values = [cell[1] for cell in cells[:-1]]
     assert all(cell[3:6] == ("A", 4500.0, False) and cell[2] == 900.0 for cell in cells[:-1])
     assert cells[-1] == (401, None, 0.0, "O", None, False, people_seal([]).batch_key)
@@ -174,7 +176,8 @@ def test_roads_are_exact_and_say_so(deployment: Deployment) -> None:
     found = deployment.query("SELECT metric, value, sd, public_source FROM research.cell ORDER BY metric, start")
     assert found == [("speed", 48.5, 0.0, True), ("speed", 30.0, 0.0, True), ("vehicles", 120.25, 0.0, True),
                      ("vehicles", 60.0, 0.0, True)]
-    assert [(row.mechanism, row.rho, row.metric) for row in deployment.ledger()] == [("none", 0.0, "vehicles,speed")] * 2
+    rows = [(row.mechanism, row.rho, row.metric) for row in deployment.ledger()]
+    assert rows == [("none", 0.0, "vehicles,speed")] * 2
     [(total, weight)] = deployment.query("SELECT total, weight FROM research.hour WHERE metric = 'speed'")
     assert (total, weight) == (Decimal("48.5") * Decimal("120.25") + 30 * 60, Decimal("180.25"))
 
@@ -299,6 +302,7 @@ def test_hours_and_days_are_the_sums_of_what_is_published(deployment: Deployment
     @settings(max_examples=12, deadline=None)
     @given(st.lists(BATCH, min_size=1, max_size=4))
     def holds(batches: list[tuple[int, int, list[float | None]]]) -> None:
+        number = 0
         for grain_s, quarter, values in batches:
             number = next(offset)
             start_s = quarter * QUARTER_S // grain_s * grain_s
@@ -491,14 +495,13 @@ def test_roles_read_their_own_schema_only(deployment: Deployment) -> None:
 @timescale_only
 def test_the_writer_role_is_enough(deployment: Deployment) -> None:
     with storage.connect(deployment.uri) as session:
-        session.execute("ALTER DATABASE {} SET role = drukte_writer".format(
-            session.info.dbname).encode())
+        session.execute(f"ALTER DATABASE {session.info.dbname} SET role = drukte_writer".encode())
     backup = deployment.copy()
     deployment.writer().release(people_seal([100.0]), AT)
     with storage.connect(deployment.uri) as session:
         session.execute("RESET ROLE")
     with storage.connect(backup) as session:
-        session.execute("ALTER DATABASE {} SET role = drukte_writer".format(session.info.dbname).encode())
+        session.execute(f"ALTER DATABASE {session.info.dbname} SET role = drukte_writer".encode())
     writer, restored = deployment.start(backup)
     assert restored == Restored(rows=1, lost=1)
     assert writer.release(people_seal([100.0]), AT) is Standing.LOST

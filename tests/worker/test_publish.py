@@ -89,8 +89,8 @@ def test_a_snapshot_is_the_state_and_says_where_it_goes_on() -> None:
     head = decode_head(headers)
     assert (head.partition, head.next_offset, head.log_time_us) == (NUMBER, 1, BEGIN_US)
     kept = decode_state(headers, value or b"")
-    assert kept == dump(scene.fold.state, CITY, MOCK_PARTITIONS, NUMBER)
-    assert load(kept, CITY, MOCK_PARTITIONS, NUMBER).log_time_us == BEGIN_US
+    assert kept == dump(scene.fold.state, MOCK_PARTITIONS, NUMBER)
+    assert load(kept, lambda _: CITY, MOCK_PARTITIONS, NUMBER).log_time_us == BEGIN_US
 
 
 def test_each_log_hour_keeps_one_and_latest_is_sent_last() -> None:

@@ -16,6 +16,8 @@ from streams.core.snapshot import STATE_VERSION, dump
 from streams.core.step import Partition
 from streams.topics import MOCK_PARTITIONS
 from streams.worker.extent import Extent
+from streams.worker.folds import Folds
+from streams.worker.gaps import Gap
 from streams.worker.restore import Restorer
 from streams.worker.snapshots import TAIL_MESSAGES, SnapshotReader
 from tests.cities import small_city
@@ -28,7 +30,7 @@ Snapshot = tuple[Headers, bytes]
 
 
 def snapshot(next_offset: int, city: City = CITY, **changes: Any) -> Snapshot:
-    state = dump(Partition(city, MOCK_PARTITIONS, NUMBER), city, MOCK_PARTITIONS, NUMBER)
+    state = dump(Partition(city, MOCK_PARTITIONS, NUMBER), MOCK_PARTITIONS, NUMBER)
     head = SnapshotHead(NUMBER, next_offset, next_offset * 1_000_000, STATE_VERSION, city.version, city.sha256)
     return encode_snapshot("urn:test", dataclasses.replace(head, **changes), state)
 
@@ -97,13 +99,18 @@ def test_an_emptied_hour_is_no_snapshot_and_none_that_fits_is_a_cold_start(broke
     assert loud[-1]["event"] == "cold start"
 
 
-def test_a_log_that_begins_later_than_the_snapshot_is_a_cold_start_that_says_so(broker: MockBroker) -> None:
+def test_a_log_that_begins_later_than_the_snapshot_is_gone_on_with_and_said(broker: MockBroker) -> None:
     write(broker, LATEST_KEY, snapshot(100))
     assert restored_at(broker, Extent(100, 1_000)) == (100, [])
-    offset, loud = restored_at(broker, Extent(150, 1_000))
-    assert offset is None
-    assert "50 messages between them are gone" in loud[0]["reason"]
-    assert (loud[-1]["event"], loud[-1]["offset"], loud[-1]["missing"]) == ("cold start", 150, True)
+    offset, [loud] = restored_at(broker, Extent(150, 1_000))
+    assert offset == 100
+    assert (loud["log_level"], loud["first"], loud["next"], loud["messages"]) == ("error", 100, 150, 50)
+    fold = Folds(CITY, MOCK_PARTITIONS).resume(
+        NUMBER, Restorer(broker.kafka, CITY).restore({NUMBER: Extent(150, 1_000)})[NUMBER])
+    assert fold.next_offset == 150
+    assert fold.gap == Gap(NUMBER, 100, 150, 100_000_000)
+    fold.skip_to(170)  # the log was cut further before the first message came
+    assert (fold.next_offset, fold.gap) == (170, Gap(NUMBER, 100, 170, 100_000_000))
 
 
 def test_a_first_start_is_quiet_unless_the_begin_of_the_log_is_gone(broker: MockBroker) -> None:

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A newer city version takes over at its time: what stays goes on, what changes is never mixed."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from schemas.alert import Cause, State
+from schemas.city import City, Grain
+from schemas.city_change import zone_map
+from schemas.errors import RefusedError
+from schemas.ids import IdKind, Ids
+from schemas.reading import Metric
+from schemas.seal import Group, Seal
+from streams.core.snapshot import dump, load
+from tests.cities import small_city, small_file, small_roads
+from tests.core.play import Player, at_us
+
+CHANGE_S = 600
+
+
+def second_version(**changes: Any) -> City:
+    """Version 2, its numbers an extension of version 1's."""
+    return small_city(version=2, **changes)
+
+
+def with_camera(view_m2: float = 500) -> City:
+    """One camera more at the end of the file: its number is new, the others keep theirs."""
+    file = small_file()
+    camera = file.sensors["cam-plein"]
+    measures = {"people": replace(camera.measures["people"], view_area_m2=view_m2)}
+    return second_version(sensors={**file.sensors, "cam-nieuw": replace(camera, measures=measures)})
+
+
+def steady(play: Player, from_s: int, to_s: int, people: Callable[[int], float] = lambda _: 60.0) -> None:
+    for second in range(from_s, to_s, 10):
+        play.send(second, play.reading("cam-plein", Metric.PEOPLE, second, people(second)),
+                  play.reading("cam-straat", Metric.PEOPLE, second, 20))
+        if second % 60 == 0 and second:
+            play.send(second + 1, play.reading("teller-plein-straat", Metric.IN, second - 60, 12, 60),
+                      play.reading("teller-plein-straat", Metric.OUT, second - 60, 7, 60))
+
+
+def test_a_version_without_changes_changes_nothing() -> None:
+    plain, changed = Player(small_city()), Player(small_city())
+    for play in (plain, changed):
+        steady(play, 0, 300, lambda second: 350 + second % 50)
+        if play is changed:
+            play.change(301, second_version(), CHANGE_S)
+        else:
+            play.tick(301)
+        steady(play, 310, 1_500, lambda second: 350 + second % 50)
+    assert [said(effect) for effect in plain.effects] == [said(effect) for effect in changed.effects]
+
+
+def said(effect: Any) -> Any:
+    if hasattr(effect, "rows"):
+        return effect.rows.to_pylist()
+    return replace(effect, city_version=0) if hasattr(effect, "alert_id") else effect
+
+
+def test_a_new_camera_counts_from_its_version_on() -> None:
+    play = Player(small_city())
+    play.change(1, with_camera(), CHANGE_S)
+    city = with_camera()
+    for second in range(0, 1_200, 10):
+        play.send(second, play.reading("cam-plein", Metric.PEOPLE, second, 60))
+        play.city = city
+        play.send(second, play.reading("cam-nieuw", Metric.PEOPLE, second, 40), version=2)
+    low = {row["window_start"]: row["people_low"] for row in play.zone("plein")}
+    assert {low[start] for start in range(60, CHANGE_S, 60)} == {60}
+    assert {low[start] for start in range(CHANGE_S + 60, 1_140, 60)} == {100}
+
+
+def test_a_batch_of_a_version_that_was_not_announced_is_refused() -> None:
+    play = Player(small_city())
+    with pytest.raises(RefusedError, match="publish"):
+        play.send(10, play.reading("cam-plein", Metric.PEOPLE, 10, 60), version=2)
+    play.change(11, second_version(), CHANGE_S)
+    play.send(12, play.reading("cam-plein", Metric.PEOPLE, 10, 60), version=2)
+    steady(play, 20, 700)
+    play.send(701, play.reading("cam-plein", Metric.PEOPLE, 700, 60), version=1)  # under way when it changed
+    assert play.partition.city.version == 2
+
+
+def test_an_older_version_is_refused_and_the_same_one_is_no_news() -> None:
+    play = Player(small_city())
+    play.change(1, second_version(), CHANGE_S)
+    play.change(2, second_version(), CHANGE_S)
+    with pytest.raises(RefusedError, match="raise"):
+        play.change(3, second_version(name="Anders"), CHANGE_S)
+    with pytest.raises(RefusedError, match="raise"):
+        play.change(4, small_city(name="Anders"), CHANGE_S)
+    steady(play, 10, 700)
+    assert play.partition.city.sha256 == second_version().sha256
+
+
+def test_a_removed_rule_closes_its_alert_with_cause_city() -> None:
+    play = Player(small_city())
+    play.change(1, second_version(rules={"rood": small_file().rules["rood"]}), CHANGE_S)
+    steady(play, 0, 900, lambda _: 350)
+    told = [(one.rule, one.state_to, one.cause, one.at_us) for one in play.transitions if one.place == "plein"]
+    assert told[-1] == ("oranje", State.RESOLVED, Cause.CITY, at_us(CHANGE_S))
+    assert len(told) == 2
+
+
+def test_an_open_alert_goes_on_under_its_id_when_its_zone_grows() -> None:
+    file = small_file()
+    wider = replace(file.zones["plein"], capacity=2_000)
+    play = Player(small_city())
+    play.change(1, second_version(zones={**file.zones, "plein": wider}), CHANGE_S)
+    steady(play, 0, 1_200, lambda _: 350)
+    told = [one for one in play.transitions if one.place == "plein" and one.rule == "oranje"]
+    assert len({one.alert_id for one in told}) == 1
+    assert (told[-1].state_to, told[-1].cause) == (State.RESOLVED, Cause.THRESHOLD)
+    percent = {row["window_start"]: row["percent_low"] for row in play.zone("plein")}
+    assert (percent[CHANGE_S - 60], percent[CHANGE_S]) == (87.5, 17.5)
+
+
+def test_a_zone_that_is_gone_is_closed_and_sealed() -> None:
+    file = small_file()
+    noon = 12 * 3_600
+    zones = {key: replace(zone, grain=Grain.QUARTER) for key, zone in file.zones.items()}
+    gates = {key: replace(gate, grain=Grain.QUARTER) for key, gate in file.gates.items()}
+    first = small_city(zones=zones, gates=gates)
+    gate = replace(gates["plein-straat"], to="outside")
+    sensors = {key: sensor for key, sensor in file.sensors.items() if key not in ("cam-straat", "teller-straat-uit")}
+    second = replaced_city(first, zones={"plein": zones["plein"]}, gates={"plein-straat": gate}, sensors=sensors)
+    play = Player(first, start_s=noon)
+    play.change(noon + 1, second, noon + 1_800)
+    steady(play, noon + 10, noon + 3_600)
+    rows = [row["window_start"] for row in play.zone("straat")]
+    assert rows == list(range(noon, noon + 1_800, 60))
+    sealed = [seal for seal in play.effects if isinstance(seal, Seal)]
+    straat = first.ids[IdKind.ZONE]["straat"]
+    values = [row["value"] for seal in sealed for row in seal.cells.to_pylist()
+              if seal.group is Group.PEOPLE and row["place"] == straat]
+    assert values == [pytest.approx(20 * 900, abs=200)] * 2
+    assert {seal.zone_map for seal in sealed} == {zone_map(first.file)}
+    play.tick(noon + 3_600 + 6 * 3_600)
+    assert zone_map(second.file) in {seal.zone_map for seal in play.effects if isinstance(seal, Seal)}
+
+
+def replaced_city(city: City, **changes: Any) -> City:
+    """Version 2 with the numbers of version 1, though places are gone."""
+    newer = second_version(**changes)
+    kinds = {kind: dict(city.ids[kind]) for kind in IdKind}
+    return City(newer.file, Ids(kinds), newer.roads, newer.sha256)
+
+
+def test_counts_of_a_counter_that_stays_are_neither_lost_nor_doubled() -> None:
+    """The minute before the change and the one after it are each counted once, late readings too."""
+    play = Player(small_city())
+    play.change(1, with_camera(), CHANGE_S)
+    for minute in range(20):
+        second = 60 * minute
+        play.camera("cam-plein", ((second + step, 120) for step in range(0, 60, 10)))
+        play.send(second + 65, play.reading("teller-plein-straat", Metric.IN, second, 30 + minute, 60),
+                  play.reading("teller-plein-straat", Metric.OUT, second, 0, 60))
+    low = {row["window_start"]: row["in_low"] for row in play.gate("plein-straat") if row["in_low"] is not None}
+    assert low == {60 * minute: (30 + minute) // 5 * 5 for minute in range(20)}
+
+
+def test_roads_go_on_and_late_lanes_still_revise_them() -> None:
+    lane = "RWS01_MONIBAS_0120vwg0001ra/lane"
+    plain, changed = Player(small_city(small_roads())), Player(small_city(small_roads()))
+    for play in (plain, changed):
+        if play is changed:
+            play.change(1, small_city(small_roads(), version=2), CHANGE_S)
+        else:
+            play.tick(1)
+        for minute in range(20):
+            begin_s = 60 * minute
+            play.send(begin_s + 61, play.reading(f"{lane}1", Metric.VEHICLES, begin_s, 600, 60))
+            if minute >= 4:
+                late_s = begin_s - 180
+                play.send(begin_s + 62, play.reading(f"{lane}2", Metric.VEHICLES, late_s, 1_200, 60))
+    assert plain.effects and [said(one) for one in plain.effects] == [said(one) for one in changed.effects]
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.sets(st.integers(0, 149), max_size=8), st.integers(20, 120))
+def test_restarts_around_a_change_change_nothing(restart_at: set[int], change_at: int) -> None:
+    first, second = small_city(), with_camera()
+    cities = {city.sha256: city for city in (first, second)}
+
+    def played(restarts: set[int]) -> list[Any]:
+        play = Player(first)
+        rng = np.random.default_rng(5)
+        for step in range(150):
+            if step in restarts:
+                play.partition = load(dump(play.partition, 1, 0), cities.__getitem__, 1, 0)
+            if step == change_at // 2:
+                play.change(10 * step, second, 60 * (change_at // 6 + 1))
+            steady(play, 10 * step, 10 * step + 10, lambda _: float(rng.integers(100, 450)))
+        return [said(effect) for effect in play.effects]
+
+    assert played(restart_at) == played(set())

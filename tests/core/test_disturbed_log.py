@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A log with corrupted, repeated and late messages: every way to fold it says the same."""
+
+import random
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from schemas.alert import State, Transition
+from schemas.command import Adopt
+from schemas.live import LiveTable
+from schemas.log import Kind, LogMessage, decode_log, encode_log
+from streams.core.effect import Effect, LiveRows
+from streams.core.snapshot import dump, load
+from streams.core.step import Partition
+from streams.worker.adoption import open_alerts
+from tests.core.disturbed import Entry, disturbed, folded
+from tests.worker.sites import city_of_sites, feed
+
+CITY = city_of_sites(2)
+STEPS = 700
+SEEDS = (1, 2)
+WARM_UP_US = 3_600_000_000
+
+
+def a_bad_day(seed: int) -> list[Entry]:
+    messages = [message for _, message in feed(CITY, 2, 1, STEPS, seed)]
+    return disturbed(messages, random.Random(seed))  # noqa: S311  no secret
+
+
+def fresh(*, awaiting_adoption: bool = False) -> Partition:
+    return Partition(CITY, 1, 0, awaiting_adoption)
+
+
+def restarted(state: Partition) -> Partition:
+    return load(dump(state, 1, 0), {CITY.sha256: CITY}.__getitem__, 1, 0)
+
+
+def rows(effects: Iterable[Effect]) -> dict[tuple[int, Any], dict[str, Any]]:
+    """Rows of zones by zone and window; none may be said twice."""
+    found: dict[tuple[int, Any], dict[str, Any]] = {}
+    for effect in effects:
+        if isinstance(effect, LiveRows) and effect.table is LiveTable.ZONE:
+            for row in effect.rows.to_pylist():
+                key = (row["zone"], row["window_start"])
+                assert key not in found
+                found[key] = row
+    return found
+
+
+def transitions(effects: Iterable[Effect]) -> list[Transition]:
+    return [effect for effect in effects if isinstance(effect, Transition)]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_it_is_as_bad_as_it_says_and_broken_messages_change_nothing(seed: int) -> None:
+    log = a_bad_day(seed)
+    said, order, refused = folded(fresh(), log, 0)
+    broken = sum(entry.is_broken for entry in log)
+    assert refused == broken > 0
+    assert sum(entry.is_repeat for entry in log) > 0
+    assert transitions(order)
+    without = [entry for entry in log if not entry.is_broken]
+    assert folded(fresh(), without, 0)[0] == said
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_repeats_change_nothing(seed: int) -> None:
+    log = [entry for entry in a_bad_day(seed) if not entry.is_broken]
+    _, order, _ = folded(fresh(), log, 0)
+    # A repeat of a readings message that came is dropped; log time is never moved by one that is older.
+    _, once, _ = folded(fresh(), [entry for entry in log if not entry.is_repeat], 0)
+    assert rows(once) == rows(order)
+    assert transitions(once) == transitions(order)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_snapshots_anywhere_and_a_second_fold_say_the_same_byte_for_byte(seed: int) -> None:
+    log = a_bad_day(seed)
+    said, _, _ = folded(fresh(), log, 0)
+    assert folded(fresh(), log, 0)[0] == said
+    rng = random.Random(seed)  # noqa: S311  no secret
+    cuts = sorted(rng.sample(range(1, len(log)), 6))
+    state, again = fresh(), {}
+    for begin, end in zip([0, *cuts], [*cuts, len(log)], strict=True):
+        again |= folded(state, log[begin:end], 0)[0]
+        state = restarted(state)
+        # Killed after its snapshot: what it folds twice it says twice, the same.
+        assert folded(restarted(state), log[end : end + 50], 0)[0].items() <= said.items()
+    assert again == said
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_cold_start_in_the_middle_comes_to_the_same_rows_and_goes_on_with_the_alerts(seed: int) -> None:
+    log = a_bad_day(seed)
+    cut = len(log) // 3
+    whole = fresh()
+    _, before, _ = folded(whole, log[:cut], 0)
+    _, after, _ = folded(whole, log[cut:], 0)
+    adopted = open_alerts(transitions(before))
+    command = LogMessage(Kind.COMMAND, log[cut].append_us, decoded_clock(log), 1, "worker", "adopt",
+                         command=Adopt(alerts=adopted))
+    headers, value = encode_log(command)
+    cold = fresh(awaiting_adoption=True)
+    _, said, _ = folded(cold, [*log[cut : cut + 20], Entry(10**6, headers, value, log[cut + 19].append_us)], 0)
+    _, rest, _ = folded(cold, log[cut + 20 :], 0)
+    late_us = log[cut].append_us + WARM_UP_US
+    wanted = {key: row for key, row in rows(after).items() if key[1].timestamp() * 1e6 >= late_us}
+    found = {key: row for key, row in rows(rest).items() if key[1].timestamp() * 1e6 >= late_us}
+    assert wanted
+    assert found == wanted
+    told = transitions([*said, *rest])
+    ended = {one.alert_id for one in told if one.state_to is State.RESOLVED}
+    assert {one.alert_id for one in adopted} <= ended | {one.alert_id for one in open_alerts([*adopted, *told])}
+    late = [one for one in transitions(after) if one.opened_at_us >= late_us]
+    assert [one for one in told if one.opened_at_us >= late_us] == late
+
+
+def decoded_clock(log: list[Entry]) -> Any:
+    return next(decode_log(entry.headers, entry.value).clock for entry in log if not entry.is_broken)
