@@ -10,6 +10,7 @@ import argparse
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def main() -> None:
     with Stage(lambda text: print(text, flush=True), given.bootstrap) as stage:
         # The simulated clock stands still at the begin of the data; `peer_part` moves log time with the readings.
         clock = (f'[clock]\nkind = "simulated"\nspeed = 1e-9\nstart_us = {earliest_us // MINUTE_US * MINUTE_US}\n'
-                 f"wall_start_us = 0\n")
+                 f"wall_start_us = {time.time_ns() // 1000}\n")
         deployment = stage.deployment("peer", counter_city(site_order(sensors)), len(sensors),
                                       clock + gateway_settings("bench", given.input, group=given.group))
         ready = Path(given.state_dir) / "ready"

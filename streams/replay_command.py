@@ -39,7 +39,7 @@ def replay_files(files: list[Path], feed: str, site_table: Path | None, city_ver
     if sites is not None:
         if cities is not None and len(cities) > 1:
             raise DrukteError("--site-table gives its roads to one city; leave it out where --city stands twice")
-        cities = Timeline.of(city_of_roads(road_table(sites, None), cities and cities.newest))
+        cities = Timeline.of(city_of_roads(road_table(sites, None), None if cities is None else cities.newest))
     if cities is None:
         raise DrukteError("nothing says what the readings belong to: give --site-table or --city")
     decode = _decoder(feed, cities, sites, source)

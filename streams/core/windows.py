@@ -108,6 +108,11 @@ class Windows:
             return
         # A running count stands for the interval before it.
         back_us = group.interval_us if group.semantics is Rate.CUMULATIVE else 0
+        still_open = begin >= self.open_start.take(place) + back_us
+        if not still_open.all():
+            place, begin = place[still_open], begin[still_open]
+            if not len(begin):
+                return
         first, last = (int(begin.min()) - back_us) // group.row_us, (int(begin.max()) - back_us) // group.row_us
         if first == last:  # nearly always: a message is of one window
             np.add.at(self._arrived[first % self.rings], place, 1)

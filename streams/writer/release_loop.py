@@ -51,6 +51,7 @@ class ReleaseLoop:
         self._ledger = LedgerTopic(settings.kafka)
         self._release = Release(self._database, self._ledger)
         self._done: dict[tuple[str, int], int] = {}
+        self._lag: Counter[str] = Counter()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="release")
         self.losses = LossBook(self._database.record_losses, stop)
@@ -80,13 +81,15 @@ class ReleaseLoop:
         """The metrics of this moment."""
         yield Figure(metrics.RELEASED, self._release.released)
         yield Figure(metrics.RESTORES, int(self.restored is not None))
-        for topic, behind in self._reader.lag(self._done).items():
+        for topic, behind in self._lag.items():
             yield Figure(metrics.LAG, behind, topic)
 
     def _run(self) -> None:
         try:
             self._begin()
             while not self._stop.is_set():
+                # Here, and not when somebody scrapes: a consumer is asked by its own thread only.
+                self._lag = self._reader.lag(self._done)
                 messages = self._reader.poll(POLL_SEALS, POLL_WITHIN_S)
                 self.losses.note(self._reader.take_losses())
                 for message in messages:

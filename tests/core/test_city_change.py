@@ -180,7 +180,8 @@ def test_roads_go_on_and_late_lanes_still_revise_them() -> None:
             if minute >= 4:
                 late_s = begin_s - 180
                 play.send(begin_s + 62, play.reading(f"{lane}2", Metric.VEHICLES, late_s, 1_200, 60))
-    assert plain.effects and [said(one) for one in plain.effects] == [said(one) for one in changed.effects]
+    assert plain.effects
+    assert [said(one) for one in plain.effects] == [said(one) for one in changed.effects]
 
 
 @settings(max_examples=6, deadline=None)

@@ -15,12 +15,12 @@ from streams.core.effect import Effect, LiveRows
 from streams.core.snapshot import dump, load
 from streams.core.step import Partition
 from streams.worker.adoption import open_alerts
-from tests.core.disturbed import Entry, disturbed, folded
+from tests.core.disturbed import Entry, Said, disturbed, folded
 from tests.worker.sites import city_of_sites, feed
 
 CITY = city_of_sites(2)
 STEPS = 700
-SEEDS = (1, 2)
+SEEDS = (1,)
 WARM_UP_US = 3_600_000_000
 
 
@@ -82,7 +82,8 @@ def test_snapshots_anywhere_and_a_second_fold_say_the_same_byte_for_byte(seed: i
     assert folded(fresh(), log, 0)[0] == said
     rng = random.Random(seed)  # noqa: S311  no secret
     cuts = sorted(rng.sample(range(1, len(log)), 6))
-    state, again = fresh(), {}
+    state = fresh()
+    again: Said = {}
     for begin, end in zip([0, *cuts], [*cuts, len(log)], strict=True):
         again |= folded(state, log[begin:end], 0)[0]
         state = restarted(state)

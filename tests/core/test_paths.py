@@ -45,7 +45,7 @@ def batch(minute: int, readings: Iterable[Reading]) -> Batch:
 
 
 def folded(event: list[list[Reading]], messages: Callable[[list[Reading]], list[list[Reading]]]) -> tuple[
-        bytes, list[object]]:
+        bytes, list[str]]:
     """State at the end and all effects; a minute's readings are sent within it, as the messages that are made."""
     partition = Partition(CITY, 1, 0)
     effects: list[Effect] = []
@@ -61,9 +61,12 @@ def folded(event: list[list[Reading]], messages: Callable[[list[Reading]], list[
         for part in messages(readings):
             step(60 * minute + 55, batch(minute, part))
     step(60 * MINUTES + 90)
-    said: list[object] = [
-        (effect.table, effect.rows.to_pylist()) if isinstance(effect, LiveRows) else effect for effect in effects
-    ]
+    # Which rows share an effect depends on the messages: a place may close between two of them.
+    said: list[str] = []
+    for effect in effects:
+        rows = effect.rows.to_pylist() if isinstance(effect, LiveRows) else [effect]
+        said += [repr((effect.table, row)) if isinstance(effect, LiveRows) else repr(row) for row in rows]
+    said.sort()
     return dump(partition, 1, 0), said
 
 

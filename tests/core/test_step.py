@@ -445,3 +445,21 @@ def test_the_same_log_gives_the_same_effects() -> None:
                 road(play, second + 2, second - 60, {1: (600, 90), 2: (60 * float(rng.integers(0, 9)), 70)})
         return [effect if not hasattr(effect, "rows") else effect.rows.to_pylist() for effect in play.effects]
     assert play_once() == play_once()
+
+
+def test_a_late_count_completes_no_later_window() -> None:
+    """Open windows share a ring: what comes for one that is closed must not count for the next in its place."""
+    play = Player(small_city())
+    rings = play.partition._windows.rings
+    for minute in range(rings + 6):
+        second = 60 * minute
+        play.camera("cam-plein", ((second + step, 120) for step in range(0, 60, 10)))
+        early = play.reading("teller-plein-straat", Metric.IN, second, 30, 60)
+        out = play.reading("teller-plein-straat", Metric.OUT, second, 30, 60)
+        if minute == 2:
+            play.send(second + 60 + 30, early, out)
+        else:
+            play.send(second + 61, early)
+            play.send(second + 65, out)
+    coverage = {row["window_start"]: row["coverage"] for row in play.gate("plein-straat")}
+    assert [start for start, share in coverage.items() if share < 1] == [120]

@@ -15,6 +15,7 @@ from schemas.log import LogMessage, Topic
 from streams.core.effect import Effect
 from streams.core.step import Partition
 from streams.settings import KafkaSettings, Settings, WorkerSettings
+from streams.worker import app
 from streams.worker.app import FoldingWorker
 from streams.worker.effects import Outgoing
 from streams.worker.extent import Extent
@@ -32,6 +33,9 @@ LOST_MESSAGE = "lost-message"
 """Something between the broker and the fold loses a message."""
 HELD_ALERTS = "held-alerts"
 """The broker gets no transition and says nothing."""
+
+STUCK = "stuck"
+"""The consumer gets messages no further than to itself."""
 
 NO_SNAPSHOTS = "no-snapshots"
 """Nobody can say whether there are snapshots."""
@@ -67,6 +71,9 @@ def main(order: Order) -> int:
         Fold.advance = _late_advance  # type: ignore[method-assign,assignment]  # the next one will seem to be missing
     if HELD_ALERTS in order.wishes:
         FoldingWorker._send = _send_no_alert  # type: ignore[method-assign,assignment]  # the silent broker
+    if STUCK in order.wishes:
+        FoldingWorker._take = _take_nothing  # type: ignore[method-assign,assignment]  # the flow that stopped
+        app.WATCH_S = 0.5
     if NO_SNAPSHOTS in order.wishes:
         Restorer.restore = _unreadable  # type: ignore[method-assign,assignment]  # the topic is mute
     settings = Settings(city=Path("unused.toml"), kafka=order.kafka, worker=order.worker)
@@ -87,6 +94,10 @@ def _late_advance(fold: Fold, offset: int, effects: int) -> None:
 def _unreadable(restorer: Restorer, extents: Mapping[int, Extent]) -> dict[int, Restored]:
     del restorer, extents
     raise TransientError("topic snapshots does not answer")
+
+
+async def _take_nothing(worker: FoldingWorker, message: Any) -> None:
+    del worker, message
 
 
 _send: Any = FoldingWorker._send

@@ -24,7 +24,7 @@ from tests.cities import small_city
 from tests.conftest import ROOT
 from tests.gateway.mock_broker import MockBroker, headers
 from tests.services.process import leashed
-from tests.worker.process import FAILING_FOLD, HELD_ALERTS, HIDDEN, LOST_MESSAGE, NO_SNAPSHOTS, Order
+from tests.worker.process import FAILING_FOLD, HELD_ALERTS, HIDDEN, LOST_MESSAGE, NO_SNAPSHOTS, STUCK, Order
 
 pytestmark = pytest.mark.apart
 CITY = small_city()
@@ -144,6 +144,15 @@ def test_a_bug_and_a_missing_message_end_the_process_and_show_no_value() -> None
     assert f"site-log[{PARTITION}]@0: ValueError at" in of_the_bug
     assert HIDDEN not in of_the_bug
     assert "messages are missing" in of_the_loss
+
+
+def test_a_worker_that_stands_before_waiting_messages_ends(broker: MockBroker) -> None:
+    _write_readings(broker, range(3))
+    with _worker(broker, STUCK) as process:
+        said, _ = process.communicate(timeout=30)
+        assert process.returncode == 1
+    assert f"site-log[{PARTITION}] has stood at 0 of 3" in said
+    assert "the consumer is stuck" in said
 
 
 def test_without_an_answer_about_snapshots_it_ends_and_folds_nothing(broker: MockBroker) -> None:
