@@ -26,15 +26,15 @@ demo: $(VENV)/.runtime ## Run the demo on this machine alone (ARGS="--help" tell
 	@$(BIN)/drukte demo $(ARGS)
 
 test: $(VENV)/.dev services ## Run the tests, with real Kafka and TimescaleDB where they can be installed
-	@$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(PROCESSES) $(ARGS)
 
 lint: $(VENV)/.dev ## Check style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/drukte dashboards build --check
 
-bench: $(VENV)/.dev services ## Measure again every figure that the documents print
-	@$(BIN)/python -m benchmarks $(ARGS)
+bench: $(VENV)/.dev services ## Measure again every figure of docs/benchmarks.md (ARGS="worker" for one part)
+	@$(BIN)/python -m benchmarks --record $(ARGS)
 
 chaos: $(VENV)/.dev services ## Kill and freeze the chain at random, then compare (MINUTES=5 SEED=1)
 	@$(BIN)/python -m tests.chaos --minutes $(MINUTES) --seed $(SEED) $(ARGS)

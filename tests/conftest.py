@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures that every part of the tests may use, how tests are spread over processes, and hypothesis' settings."""
+"""Fixtures that every part of the tests may use, and hypothesis' settings."""
 
 import os
 from pathlib import Path
@@ -7,11 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.real.kafka_service", "tests.real.timescale_service"]
+pytest_plugins = ["tests.real.kafka_service", "tests.real.timescale_service", "tests.spread"]
 
 ROOT = Path(__file__).resolve().parent.parent
-BROKERS = 2
-"""As many real brokers as run at once: each takes 0.5 GB and serves the tests of one process in their turn."""
 
 # No test may fail for being slow: the machine runs several at once.
 _PATIENT = settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
@@ -20,32 +18,6 @@ settings.register_profile("local", _PATIENT)
 settings.register_profile("ci", _PATIENT, derandomize=True, database=None)
 settings.register_profile("thorough", _PATIENT, max_examples=2_000)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
-
-
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together what shares something, and begin with what waits longest.
-
-    The tests of a file share its fixtures and run in one process, unless the file is marked `apart`. Tests on a real
-    broker run in `BROKERS` processes at most: topics have fixed names, so each of these processes has its own broker.
-    """
-    files = sorted({item.path for item in items if _uses(item, "kafka_bootstrap")})
-    for item in items:
-        if _uses(item, "kafka_bootstrap"):
-            item.add_marker(pytest.mark.xdist_group(f"kafka-{files.index(item.path) % BROKERS}"))
-        elif item.get_closest_marker("xdist_group") is None and item.get_closest_marker("apart") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.relative_to(ROOT).as_posix()))
-    items.sort(key=_turn)
-
-
-def _uses(item: pytest.Item, fixture: str) -> bool:
-    return fixture in getattr(item, "fixturenames", ())
-
-
-def _turn(item: pytest.Item) -> int:
-    if _uses(item, "kafka_bootstrap") or item.get_closest_marker("apart"):
-        return 0
-    return 1 if item.get_closest_marker("real") else 2
 
 
 @pytest.fixture(scope="session")

@@ -1,32 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the tests are spread over processes: read from the run that this one is part of."""
+"""How the tests are spread over processes; the last one reads the run that it is part of."""
 
-from collections import defaultdict
-from pathlib import Path
+import os
 
 import pytest
 
-from tests.conftest import BROKERS
+from tests.spread import APART, BROKERS, ROOT, files_on_a_broker, group_of
 
 
-def _group(item: pytest.Item) -> str | None:
-    mark = item.get_closest_marker("xdist_group")
-    return None if mark is None else str(mark.args[0])
+def test_a_file_stays_in_one_process() -> None:
+    assert group_of("tests/core/test_step.py::test_one[a::b]") == group_of("tests/core/test_step.py::test_two")
+    assert group_of("tests/core/test_step.py::test_one") != group_of("tests/core/test_slots.py::test_one")
 
 
-def _on_a_broker(item: pytest.Item) -> bool:
-    return "kafka_bootstrap" in getattr(item, "fixturenames", ())
+def test_files_on_a_broker_share_a_few_of_them() -> None:
+    assert "tests/real/test_chain.py" in files_on_a_broker()
+    assert "tests/core/test_step.py" not in files_on_a_broker()
+    assert len({group_of(f"{path}::test") for path in files_on_a_broker()}) == BROKERS
 
 
-def test_what_shares_fixtures_stays_in_one_process(request: pytest.FixtureRequest) -> None:
-    groups: dict[tuple[Path, bool], set[str | None]] = defaultdict(set)
-    for item in request.session.items:
-        if item.get_closest_marker("apart") is None:
-            groups[item.path, _on_a_broker(item)].add(_group(item))
-    assert all(len(found) == 1 and None not in found for found in groups.values())
+def test_tests_of_a_file_apart_go_anywhere() -> None:
+    for path in APART:
+        assert (ROOT / path).is_file()
+        assert group_of(f"{path}::test_one") != group_of(f"{path}::test_two")
+        assert 'scope="module"' not in (ROOT / path).read_text()
 
 
-def test_no_more_brokers_run_at_once_than_planned(request: pytest.FixtureRequest) -> None:
-    found = {_group(item) for item in request.session.items if _on_a_broker(item)}
-    assert None not in found
-    assert len(found) <= BROKERS
+@pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="one process runs all")
+def test_who_asks_for_a_broker_is_known_by_its_file(request: pytest.FixtureRequest) -> None:
+    asking = {
+        item.nodeid.partition("::")[0] for item in request.session.items
+        if "kafka_bootstrap" in getattr(item, "fixturenames", ())
+    }
+    assert asking <= set(files_on_a_broker())

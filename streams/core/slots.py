@@ -68,6 +68,8 @@ class Slots:
         Counts as whole numbers of 1/3600 of a count (exact below 2**53), states and speeds as they are; NaN
         where the sensor reports that it has no value.
     weight : float32 array
+    lengths : int64 array over channels
+        How many slots each has.
     """
 
     STATE = ("begin", "span_us", "value", "weight")
@@ -78,7 +80,7 @@ class Slots:
         channels = np.bincount(layout.channel_group, minlength=len(lengths))
         ends = np.cumsum(lengths * channels)
         size = int(ends[-1]) if len(ends) else 0
-        self._length: Times = lengths[layout.channel_group]
+        self.lengths: Times = lengths[layout.channel_group]
         self._stride: Times = channels[layout.channel_group]
         """From a slot of a channel to its next: how many channels its group has."""
         self._first_slot: Times = (ends - lengths * channels)[layout.channel_group]
@@ -94,10 +96,8 @@ class Slots:
     def carry(self, old: "Slots", moves: Moves) -> None:
         """Take over what lies in the slots of channels that stay."""
         new, was = moves.channels()
-        count = old._length[was]
-        turn = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
-        channel, was = np.repeat(new, count), np.repeat(was, count)
-        at = old._first_slot[was] + turn * old._stride[was]
+        channel = np.repeat(new, old.lengths[was])
+        at = old.by_channel(was)
         held = old.begin[at] != EMPTY
         at, channel = at[held], channel[held]
         order = np.argsort(old.begin[at], kind="stable")  # where a ring is shorter now, the newest stand
@@ -106,9 +106,17 @@ class Slots:
         for name in self.STATE:
             getattr(self, name)[to] = getattr(old, name)[at]
 
+    def by_channel(self, channel: Channels | None = None) -> npt.NDArray[np.intp]:
+        """Positions of all slots of channels (of all, by default), one channel after the other."""
+        channel = np.arange(len(self.lengths)) if channel is None else channel
+        count = self.lengths[channel]
+        turn = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
+        channel = np.repeat(channel, count)
+        return np.asarray(self._first_slot[channel] + turn * self._stride[channel], np.intp)
+
     def slot(self, channel: Channels, begin: Times) -> npt.NDArray[np.intp]:
         """Where in the flat arrays a channel's reading with this begin lies; shapes broadcast."""
-        turn = begin // self._interval_us[channel] % self._length[channel]
+        turn = begin // self._interval_us[channel] % self.lengths[channel]
         return self._first_slot[channel] + turn * self._stride[channel]
 
     def put(self, group: Group, channel: Channels, begin: Times, span_us: Times, value: Floats,

@@ -8,15 +8,19 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from schemas.city import City
 from schemas.city_change import CityChange
 from schemas.errors import FatalError
 from streams.core.alerting import Case
 from streams.core.step import Partition
+from streams.core.upgrades import UPGRADES, Kept
 
-STATE_VERSION = 1
-"""Rises whenever the state has other parts or another meaning."""
+STATE_VERSION = 2
+"""Rises whenever the state has other parts or another meaning; `streams.core.upgrades` then has one function more."""
+OLDEST_VERSION = min(UPGRADES)
+"""From which an upgrade leads here."""
 _LISTS: dict[str, Any] = {"cases": list[Case], "_changes": list[CityChange]}
 _MAGIC = b"DRUKTE-STATE\n"
 
@@ -90,31 +94,50 @@ def load(encoded: bytes, cities: Callable[[str], City], partitions: int, number:
         differing = [name for name, left, right in zip(names, wanted, found, strict=True) if left != right]
         raise SnapshotError(f"snapshot is of another {', '.join(differing)}")
     try:
-        partition = Partition(cities(head.city_sha256), partitions, number)
-        _fill(partition, head, body)
+        city = cities(head.city_sha256)
+    except KeyError:
+        raise SnapshotError(
+            f"snapshot is of a city version that is not known here (sha256 {head.city_sha256})") from None
+    partition = Partition(city, partitions, number)
+    _fill(partition, _upgraded(head.version, Kept(_arrays(head, body), dict(head.values)), partition))
+    try:
         partition.know(cities)
     except KeyError as error:
-        raise SnapshotError(f"snapshot is of a city version that is not known here (sha256 {error.args[0]})") from None
+        raise SnapshotError(f"a city version is announced that is not known here (sha256 {error.args[0]})") from None
     return partition
 
 
-def _fill(partition: Partition, head: _Head, body: bytes) -> None:
-    at = 0
-    for name, owner, attribute in _places(partition):
-        if name in head.values:
-            setattr(owner, attribute, _typed(attribute, getattr(owner, attribute), head.values[name]))
-            continue
-        kept = head.arrays.get(name)
-        if kept is None or (kept.dtype, kept.shape) != _form(getattr(owner, attribute)):
-            raise SnapshotError(f"snapshot has no fitting {name}")
-        size = np.dtype(kept.dtype).itemsize * math.prod(kept.shape)
+def _arrays(head: _Head, body: bytes) -> dict[str, npt.NDArray[Any]]:
+    arrays, at = {}, 0
+    for name, form in head.arrays.items():
+        size = np.dtype(form.dtype).itemsize * math.prod(form.shape)
         if at + size > len(body):
             raise SnapshotError("snapshot is cut off")
-        array = np.frombuffer(body[at : at + size], kept.dtype).reshape(kept.shape)
-        setattr(owner, attribute, array.copy())
+        arrays[name] = np.frombuffer(body[at : at + size], form.dtype).reshape(form.shape).copy()
         at += size
     if at != len(body):
         raise SnapshotError("snapshot is longer than its head says")
+    return arrays
+
+
+def _upgraded(version: int, kept: Kept, partition: Partition) -> Kept:
+    while version in UPGRADES:
+        kept = UPGRADES[version](kept, partition)
+        version += 1
+    if version != STATE_VERSION:
+        raise SnapshotError(f"snapshot is of state version {version}; this program knows {STATE_VERSION}")
+    return kept
+
+
+def _fill(partition: Partition, kept: Kept) -> None:
+    for name, owner, attribute in _places(partition):
+        if name in kept.values:
+            setattr(owner, attribute, _typed(attribute, getattr(owner, attribute), kept.values[name]))
+            continue
+        array = kept.arrays.get(name)
+        if array is None or _form(array) != _form(getattr(owner, attribute)):
+            raise SnapshotError(f"snapshot has no fitting {name}")
+        setattr(owner, attribute, array)
 
 
 def _split(encoded: bytes) -> tuple[_Head, bytes]:

@@ -58,6 +58,8 @@ class Partition:
     ----------
     city : City
         The version in force.
+    layout : Layout
+        Its places and channels in this partition.
     counters : Counter of str
         What became of readings since the start, by `COUNTERS` (`revisions` are of road rows; `missed` came
         too late for research as well). No counts of people.
@@ -85,22 +87,22 @@ class Partition:
 
     def _build(self, city: City) -> None:
         self.city = city
-        self._layout = layout(city, self._partitions, self._number)
-        self._figures = zone_figures(city, self._layout)
+        self.layout = layout(city, self._partitions, self._number)
+        self._figures = zone_figures(city, self.layout)
         self._level_edges = LevelEdges(self._figures)
         self._zones = len(self._figures.area_m2)
         self._gate_width_m = np.array([
             city.file.gates[key].width_m if kind == PlaceKind.GATE else np.nan
-            for key, kind in zip(self._layout.place_key, self._layout.place_kind, strict=True)
+            for key, kind in zip(self.layout.place_key, self.layout.place_kind, strict=True)
         ])
-        self._slots = Slots(self._layout)
-        self._windows = Windows(self._layout)
-        self._revisions = Revisions(self._layout, self._windows)
-        self._states = States(self._layout, self._zones)
+        self._slots = Slots(self.layout)
+        self._windows = Windows(self.layout)
+        self._revisions = Revisions(self.layout, self._windows)
+        self._states = States(self.layout, self._zones)
         self._zone_windows = ZoneWindows(self._zones, self._windows.rings,
-                                         self._layout.place_span_us[: self._zones])
-        self._rules = LevelRules(city, self._layout, self._figures, self._windows.rings)
-        self._grains = Grains(self._layout, cell_rows(city, self._layout), int(zone_map(city.file), 16))
+                                         self.layout.place_span_us[: self._zones])
+        self._rules = LevelRules(city, self.layout, self._figures, self._windows.rings)
+        self._grains = Grains(self.layout, cell_rows(city, self.layout), int(zone_map(city.file), 16))
 
     @property
     def log_time_us(self) -> int:
@@ -168,7 +170,7 @@ class Partition:
                 self._told += self._rules.open_alerts()
             self._close_due(step_us)
             if step_us % QUARTER_US == 0:
-                self._told += seals_due(self._grains, self._layout, step_us)
+                self._told += seals_due(self._grains, self.layout, step_us)
             while self._changes and self._changes[0].effective_at_us <= step_us:
                 self._succeed(self._cities[self._changes.pop(0).sha256], step_us)
             self._next_step += STEP_US
@@ -202,10 +204,10 @@ class Partition:
         """Let a city version take over: windows that are over close by the old one, the others by the new one."""
         old = copy(self)
         self._build(city)
-        self._close_changed(old, changed_places(old.city, old._layout, city, self._layout), at_us)
-        moves = moves_between(old._layout, self._layout, at_us)
-        gone = ~np.isin(np.arange(len(old._layout.place_kind)), moves.place)
-        self._told += seals_of_places(old._grains, old._layout, gone, at_us)
+        self._close_changed(old, changed_places(old.city, old.layout, city, self.layout), at_us)
+        moves = moves_between(old.layout, self.layout, at_us)
+        gone = ~np.isin(np.arange(len(old.layout.place_kind)), moves.place)
+        self._told += seals_of_places(old._grains, old.layout, gone, at_us)
         self._slots.carry(old._slots, moves)
         self._windows.carry(old._windows, moves)
         self._revisions.carry(old._revisions, moves)
@@ -219,7 +221,7 @@ class Partition:
     def _close_changed(old: "Partition", changed: Mask, at_us: int) -> None:
         """Close what is over of places that the new version changes; its rows must not mix two versions."""
         while True:
-            due = changed & (old._windows.open_start + old._layout.place_span_us <= at_us)
+            due = changed & (old._windows.open_start + old.layout.place_span_us <= at_us)
             if not due.any():
                 return
             old._close(np.flatnonzero(due), at_us)
@@ -227,20 +229,20 @@ class Partition:
     def _take(self, batch: Batch, now_us: int) -> bool:
         """Put readings into their slots; whether a window that is over became complete by them."""
         self.counters["readings"] += len(batch)
-        channel = self._layout.channels_of(batch.sensor, batch.metric)
+        channel = self.layout.channels_of(batch.sensor, batch.metric)
         if channel.min() < 0:
             known = channel >= 0
             self.counters["unknown"] += int(len(batch) - known.sum())
             channel, batch = channel[known], batch.take(known)
         if not len(batch):
             return False
-        number = self._layout.channel_group.take(channel)
+        number = self.layout.channel_group.take(channel)
         groups = [int(number[0])] if (number == number[0]).all() else np.unique(number).tolist()
         complete = False
         for group in groups:
             mine = slice(None) if len(groups) == 1 else np.flatnonzero(number == group)
             complete |= self._take_group(
-                self._layout.groups[group], channel[mine], batch.begin[mine],
+                self.layout.groups[group], channel[mine], batch.begin[mine],
                 batch.span_ms[mine].astype(np.int64) * 1000, batch.value[mine], batch.weight[mine], now_us)
         self._revise()
         return complete
@@ -253,7 +255,7 @@ class Partition:
             self.counters["bad-span"] += int(len(fits) - fits.sum())
             channel, begin, span_us = channel[fits], begin[fits], span_us[fits]
             value, weight = value[fits], weight[fits]
-        place = self._layout.channel_place.take(channel)
+        place = self.layout.channel_place.take(channel)
         open_start = self._windows.open_start.take(place)
         held = entry_value(group, span_us, value)
         late = self._late(group, begin, span_us, open_start)
@@ -318,7 +320,7 @@ class Partition:
         channel, begin, end = (np.concatenate([one[part] for one in late]) for part in range(3))
         road, start_us, revision = self._revisions.touched(channel, begin, end)
         self.counters["revisions"] += len(road)
-        self._rows[LiveTable.ROAD].append(road_rows(self._layout, self._slots, road, start_us, revision))
+        self._rows[LiveTable.ROAD].append(road_rows(self.layout, self._slots, road, start_us, revision))
 
     def _close_due(self, now_us: int) -> None:
         while True:
@@ -332,7 +334,7 @@ class Partition:
     def _close(self, places: npt.NDArray[np.intp], now_us: int) -> None:
         """Tell the earliest open window of places and go on to the next."""
         start_us = self._windows.open_start[places].copy()
-        kind = self._layout.place_kind[places]
+        kind = self.layout.place_kind[places]
         for wanted, close in ((PlaceKind.ZONE, self._close_zones), (PlaceKind.GATE, self._close_gates),
                               (PlaceKind.ROAD, self._close_roads)):
             mine = kind == wanted
@@ -343,7 +345,7 @@ class Partition:
 
     def _gates_may_close(self) -> Mask:
         """A gate waits for the rows of its zones: they say whether its flows may be shown."""
-        joined, span = self._layout.gate_zones, self._layout.place_span_us
+        joined, span = self.layout.gate_zones, self.layout.place_span_us
         end = self._windows.open_start + span
         zone_open = np.where(joined >= 0, self._windows.open_start[joined], np.iinfo(np.int64).max)
         same_rows = (joined < 0) | (span[joined] == span[:, None])
@@ -351,22 +353,22 @@ class Partition:
 
     def _close_zones(self, zone: npt.NDArray[np.intp], start_us: npt.NDArray[np.int64], now_us: int) -> None:
         self._rows[LiveTable.ZONE].append(
-            zone_rows(self._layout, self._figures, self._zone_windows, zone, start_us))
+            zone_rows(self.layout, self._figures, self._zone_windows, zone, start_us))
         self._told += self._rules.at_close(zone, start_us, self._zone_windows, now_us)
         self._zone_windows.close(zone, start_us)
 
     def _close_gates(self, gate: npt.NDArray[np.intp], start_us: npt.NDArray[np.int64], now_us: int) -> None:
         del now_us
-        joined = self._layout.gate_zones[gate]
+        joined = self.layout.gate_zones[gate]
         low = np.where(joined >= 0, self._zone_windows.last_low[joined], 0)
         self._rows[LiveTable.GATE].append(
-            gate_rows(self._layout, self._slots, self._gate_width_m[gate], low, gate, start_us))
+            gate_rows(self.layout, self._slots, self._gate_width_m[gate], low, gate, start_us))
 
     def _close_roads(self, road: npt.NDArray[np.intp], start_us: npt.NDArray[np.int64], now_us: int) -> None:
         del now_us
         self._revisions.closed(road, start_us)
         first = np.zeros(len(road), np.int64)
-        self._rows[LiveTable.ROAD].append(road_rows(self._layout, self._slots, road, start_us, first))
+        self._rows[LiveTable.ROAD].append(road_rows(self.layout, self._slots, road, start_us, first))
 
     def _effects(self) -> list[Effect]:
         effects, self._told = self._told, []

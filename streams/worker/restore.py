@@ -10,7 +10,7 @@ from schemas.errors import DrukteError
 from schemas.log import Topic
 from schemas.snapshot import decode_state
 from streams.cities import Cities
-from streams.core.snapshot import STATE_VERSION, load
+from streams.core.snapshot import OLDEST_VERSION, STATE_VERSION, load
 from streams.settings import KafkaSettings
 from streams.worker.extent import Extent
 from streams.worker.folds import Kept, Restored
@@ -94,7 +94,7 @@ class Restorer:
         head = candidate.head
         if head.partition != number:
             return f"is of partition {head.partition}"
-        if head.state_version != STATE_VERSION:
+        if not OLDEST_VERSION <= head.state_version <= STATE_VERSION:
             return f"is of state version {head.state_version}; this worker knows {STATE_VERSION}"
         if head.city_sha256 not in {one.city.sha256 for one in self._cities.known}:
             known = ", ".join(str(one.city.version) for one in self._cities.known)

@@ -23,7 +23,6 @@ SHORT = Plan(seed=58, play_s=26.0, pace_s=4.5, workers=2, sites=4)
 TARGETS = ["worker-1", "worker-2", "gateway", "writer", "broker", "database"]
 
 
-@pytest.mark.apart
 @pytest.mark.real
 def test_kills_and_freezes_change_nothing(tmp_path: Path) -> None:
     if not kafka_dir().is_dir():

@@ -35,7 +35,7 @@ from tests.writer.seals import passages_seal, people_seal
 pytestmark = pytest.mark.real
 LIMIT_S = 90.0
 PARTITIONS = 2
-SEALS = 240
+SEALS = 96
 
 
 class Sender:

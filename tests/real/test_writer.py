@@ -150,6 +150,7 @@ def chain(
         yield made
     finally:
         made.stop_all()
+        databases.drop(uri)
 
 
 timescale_only = pytest.mark.parametrize("chain", [True], indirect=True, ids=["timescale"])

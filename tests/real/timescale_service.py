@@ -10,7 +10,7 @@ from typing import Protocol
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tests.services.cache import timescale_dir
 from tests.services.containers import TIMESCALE_IMAGE, TimescaleContainer, image_present
@@ -52,9 +52,17 @@ class Databases:
 
     def drop_all(self) -> None:
         """Drop what was made."""
-        for name in self._made:
-            self._execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
-        self._made.clear()
+        while self._made:
+            self._drop(self._made.pop())
+
+    def drop(self, uri: str) -> None:
+        """Drop one that was made: TimescaleDB keeps a process for each, so they are not left until the end."""
+        name = str(conninfo_to_dict(uri)["dbname"])
+        self._made.remove(name)
+        self._drop(name)
+
+    def _drop(self, name: str) -> None:
+        self._execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
     def _execute(self, statement: sql.Composed) -> None:
         with psycopg.connect(self.uri, autocommit=True) as connection:
@@ -108,6 +116,8 @@ def timescale_uri(databases: Databases) -> str:
 
 
 @pytest.fixture
-def fresh_database(databases: Databases) -> str:
-    """An empty database for one test."""
-    return databases.create()
+def fresh_database(databases: Databases) -> Iterator[str]:
+    """An empty database for one test, dropped when it ends."""
+    uri = databases.create()
+    yield uri
+    databases.drop(uri)

@@ -7,7 +7,6 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pytest
 from confluent_kafka import Consumer, Message, TopicPartition
 
 from schemas.alert import State, decode_transition
@@ -26,7 +25,6 @@ from tests.gateway.mock_broker import MockBroker, headers
 from tests.services.process import leashed
 from tests.worker.process import FAILING_FOLD, HELD_ALERTS, HIDDEN, LOST_MESSAGE, NO_SNAPSHOTS, STUCK, Order
 
-pytestmark = pytest.mark.apart
 CITY = small_city()
 PARTITION = partition_of_site(CITY.ids[IdKind.SITE]["centrum"], MOCK_PARTITIONS)
 BEGIN_US = 1_780_000_020_000_000

@@ -106,7 +106,7 @@ def test_a_log_that_begins_later_than_the_snapshot_is_gone_on_with_and_said(brok
     assert offset == 100
     assert (loud["log_level"], loud["first"], loud["next"], loud["messages"]) == ("error", 100, 150, 50)
     fold = Folds(CITY, MOCK_PARTITIONS).resume(
-        NUMBER, Restorer(broker.kafka, CITIES).restore({NUMBER: Extent(150, 1_000)})[NUMBER])
+        NUMBER, Restorer(broker.kafka, Cities(CITY)).restore({NUMBER: Extent(150, 1_000)})[NUMBER])
     assert fold.next_offset == 150
     assert fold.gap == Gap(NUMBER, 100, 150, 100_000_000)
     fold.skip_to(170)  # the log was cut further before the first message came

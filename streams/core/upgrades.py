@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a state of an older version to the next one, so that a new release loses no snapshot."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from streams.core.layout import Rate
+from streams.core.slots import EMPTY
+from streams.core.step import Partition
+
+
+@dataclass(slots=True)
+class Kept:
+    """A state as it was put away.
+
+    Parameters
+    ----------
+    arrays : dict of str to array
+        By the names of `streams.core.snapshot`.
+    values : dict of str to JSON
+        What is no array.
+    """
+
+    arrays: dict[str, npt.NDArray[Any]]
+    values: dict[str, msgspec.Raw]
+
+
+def from_version_1(kept: Kept, partition: Partition) -> Kept:
+    """Slots lay channel by channel and now lie interval by interval; nothing was kept for research.
+
+    The quarters in which the open windows lie are the first ones that are released: with what is left of them.
+    """
+    to = partition._slots.by_channel()
+    for name in ("begin", "span_us", "value", "weight"):
+        old = kept.arrays[f"_slots.{name}"]
+        new = np.empty_like(old)
+        new[to] = old
+        kept.arrays[f"_slots.{name}"] = new
+    kept.arrays["_windows._arrived"] = _arrived(kept, partition)
+    partition._grains.start(kept.arrays["_windows.open_start"])
+    for name in partition._grains.STATE:
+        kept.arrays[f"_grains.{name}"] = getattr(partition._grains, name)
+    kept.values["_awaiting_adoption"] = msgspec.Raw(b"false")
+    kept.values["_changes"] = msgspec.Raw(b"[]")
+    return kept
+
+
+def _arrived(kept: Kept, partition: Partition) -> npt.NDArray[np.int64]:
+    """Readings of the windows that are open, counted anew: version 1 let late ones count for later windows."""
+    layout, slots = partition.layout, partition._slots
+    channel = np.repeat(np.arange(len(layout.channel_place)), slots.lengths)
+    begin = kept.arrays["_slots.begin"][slots.by_channel()]
+    running = layout.channel_semantics[channel] == Rate.CUMULATIVE
+    place = layout.channel_place[channel]
+    held = layout.channel_counted[channel] & (begin != EMPTY)
+    window = np.where(held, begin - np.where(running, layout.channel_interval_us[channel], 0), 0)
+    held &= window >= kept.arrays["_windows.open_start"][place]
+    old = kept.arrays["_windows._arrived"]
+    counted = np.zeros(old.shape[::-1], np.int64)
+    ring = window // layout.place_span_us[place] % len(counted)
+    np.add.at(counted, (ring[held], place[held]), 1)
+    return counted
+
+
+UPGRADES: dict[int, Callable[[Kept, Partition], Kept]] = {1: from_version_1}
+"""By the version that they begin with."""

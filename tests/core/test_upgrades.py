@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""States that older releases put away go on as if this one had written them."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from schemas.reading import Metric
+from streams.core.effect import LiveRows
+from streams.core.snapshot import OLDEST_VERSION, STATE_VERSION, SnapshotError, load
+from streams.core.upgrades import UPGRADES
+from tests.cities import small_city, small_roads
+from tests.core.play import Player
+
+STATES = Path(__file__).parent / "states"
+"""One of every older version: the first 120 steps of `crowd`, written by the release that had it."""
+CITY = small_city(road_table=small_roads())
+ROAD = "RWS01_MONIBAS_0120vwg0001ra"
+
+
+def crowd(play: Player, first: int, last: int) -> None:
+    for step in range(first, last):
+        second = 10.0 * step
+        play.send(second, play.reading("cam-plein", Metric.PEOPLE, second, 345 + step % 40))
+        play.send(second + 1, play.reading("cam-straat", Metric.PEOPLE, second - 3, 30 + step % 7))
+        if step % 6 == 5:
+            play.send(second + 4, play.reading("teller-plein-straat", Metric.IN, second - 70, step / 7, 60),
+                      play.reading(f"{ROAD}/lane1", Metric.VEHICLES, second - 50, 60 * (step % 9), 60),
+                      play.reading(f"{ROAD}/lane1", Metric.SPEED, second - 50, 50 + step % 30, 60))
+
+
+def kept(version: int) -> bytes:
+    stream = pa.CompressedInputStream(pa.BufferReader((STATES / f"version-{version}.zst").read_bytes()), "zstd")
+    state: bytes = stream.read()
+    return state
+
+
+def said(play: Player) -> list[Any]:
+    return [effect.rows.to_pylist() if isinstance(effect, LiveRows) else effect for effect in play.effects]
+
+
+@pytest.mark.parametrize("version", range(OLDEST_VERSION, STATE_VERSION))
+def test_an_older_state_goes_on_as_if_it_were_ours(version: int) -> None:
+    whole, upgraded = Player(CITY), Player(CITY)
+    crowd(whole, 0, 120)
+    whole.effects.clear()
+    upgraded.partition = load(kept(version), lambda _: CITY, 1, 0)
+    upgraded.effects.clear()
+    for play in (whole, upgraded):
+        crowd(play, 120, 300)
+    assert whole.effects
+    assert said(upgraded) == said(whole)
+
+
+def test_there_is_a_way_from_every_older_version() -> None:
+    assert sorted(UPGRADES) == list(range(OLDEST_VERSION, STATE_VERSION))
+
+
+def test_a_newer_state_is_refused() -> None:
+    with pytest.raises(SnapshotError, match="version 999"):
+        load(kept(1).replace(b'"version":1', b'"version":999', 1).replace(
+            kept(1)[13:21], (int.from_bytes(kept(1)[13:21], "little") + 2).to_bytes(8, "little"), 1),
+            lambda _: CITY, 1, 0)
