@@ -54,7 +54,7 @@ class Arrival:
 
 def run(stage: Stage, *, short: bool) -> list[Figure]:
     """Percentiles of both delays."""
-    play = Play(20, 60.0, 20.0) if short else Play(100, 120.0, 1.0)
+    play = Play(12, 20.0, 4.0) if short else Play(100, 120.0, 1.0)
     clock = BenchClock(play.speed)
     arrived: dict[str, int] = {}
 

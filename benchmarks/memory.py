@@ -14,7 +14,8 @@ from benchmarks.stage import Running, Stage, rss_mb
 from benchmarks.workers import LIMIT_S, PARTITIONS, SITES, all_held
 from tests.services.process import free_port, wait_until
 
-SPEED = 20.0
+SPEED = 10.0
+"""Faster, a request would have to be answered before its readings could be joined with others."""
 SAMPLE_S = 1.0
 SETTLED_SHARE = 0.5
 """Growth is judged over the second half: rings and caches are filled by then."""

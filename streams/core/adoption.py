@@ -61,8 +61,8 @@ def ended(alert: Transition, cause: Cause, now_us: int) -> Transition:
 
 
 def _adopted(case: Case, alert: Transition, now_us: int) -> list[Transition]:
-    if case.alert_id == alert.alert_id and case.open:
-        return [] if case.last is None or case.last.seq <= alert.seq else [case.last]
+    if case.alert_id == alert.alert_id and case.last is not None:  # the log reaches back to its beginning
+        return [case.last] if case.last.seq > alert.seq else []
     found = case.last if case.open else None
     case.alert_id, case.seq, case.opened_at_us = alert.alert_id, alert.seq, alert.opened_at_us
     if found is None:

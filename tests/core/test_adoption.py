@@ -115,3 +115,14 @@ def test_an_open_alert_is_told_again_every_hour() -> None:
     crowd(play, 0, 2 * 3_600 + 60)
     told = orange(play)
     assert told == [opened()] * 3
+
+
+def test_an_alert_that_the_fold_saw_end_is_ended_and_not_opened_again() -> None:
+    play = Player(small_city(), awaiting_adoption=True)
+    crowd(play, 0, 60)
+    crowd(play, 60, 300, people=50)
+    play.adopt(301, opened())
+    [told] = orange(play)
+    assert (told.alert_id, told.state_to, told.cause) == (opened().alert_id, State.RESOLVED, Cause.THRESHOLD)
+    crowd(play, 310, 400, people=50)
+    assert len(orange(play)) == 1

@@ -21,7 +21,7 @@ from tests.deliver.receiver import SECRET
 from tests.services.process import wait_until
 from tests.writer.samples import alert_headers
 
-LIMIT_S = 30.0
+LIMIT_S = 60.0
 Outcomes = dict[tuple[str, str, int], Outcome]
 
 

@@ -13,7 +13,7 @@ from streams.settings import KafkaSettings
 from streams.topics import MOCK_PARTITIONS
 from tests.services.process import free_port
 
-LIMIT_S = 15.0
+LIMIT_S = 60.0
 
 
 class MockBroker:

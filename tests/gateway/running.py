@@ -15,7 +15,7 @@ from streams.settings import ClockSettings, GatewaySettings, KafkaSettings, NdwS
 from tests.cities import small_city, small_file, small_roads
 from tests.services.process import free_port
 
-LIMIT_S = 15.0
+LIMIT_S = 60.0
 BODY_LIMIT = 20_000
 
 

@@ -32,7 +32,7 @@ PARTITIONS = 3
 KILLS = 4
 PACE_S = 0.014
 """Between two messages, so that kills fall between snapshots, effects and acknowledgements."""
-LIMIT_S = 45.0
+LIMIT_S = 90.0
 CITY = city_of_sites(SITES)
 GOES_ON = re.compile(r"goes on at its snapshot.*\boffset=(\d+) partition=(\d+)")
 

@@ -36,7 +36,7 @@ from tests.writer.samples import (
 )
 
 pytestmark = pytest.mark.real
-LIMIT_S = 30.0
+LIMIT_S = 60.0
 PARTITIONS = 2
 LARGE = {"max.message.bytes": "8000000"}
 

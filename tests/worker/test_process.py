@@ -29,7 +29,7 @@ CITY = small_city()
 PARTITION = partition_of_site(CITY.ids[IdKind.SITE]["centrum"], MOCK_PARTITIONS)
 BEGIN_US = 1_780_000_020_000_000
 STEP_US = 10_000_000
-STOP_S = 8.0
+STOP_S = 30.0
 
 
 @contextmanager
@@ -136,8 +136,8 @@ def test_a_bug_and_a_missing_message_end_the_process_and_show_no_value() -> None
     for broker in brokers:
         _write_readings(broker, range(3))
     with _worker(brokers[0], FAILING_FOLD) as buggy, _worker(brokers[1], LOST_MESSAGE) as losing:
-        of_the_bug, _ = buggy.communicate(timeout=30)
-        of_the_loss, _ = losing.communicate(timeout=30)
+        of_the_bug, _ = buggy.communicate(timeout=60)
+        of_the_loss, _ = losing.communicate(timeout=60)
         assert (buggy.returncode, losing.returncode) == (1, 1)
     assert f"site-log[{PARTITION}]@0: ValueError at" in of_the_bug
     assert HIDDEN not in of_the_bug
@@ -147,7 +147,7 @@ def test_a_bug_and_a_missing_message_end_the_process_and_show_no_value() -> None
 def test_a_worker_that_stands_before_waiting_messages_ends(broker: MockBroker) -> None:
     _write_readings(broker, range(3))
     with _worker(broker, STUCK) as process:
-        said, _ = process.communicate(timeout=30)
+        said, _ = process.communicate(timeout=60)
         assert process.returncode == 1
     assert f"site-log[{PARTITION}] has stood at 0 of 3" in said
     assert "the consumer is stuck" in said
@@ -156,7 +156,7 @@ def test_a_worker_that_stands_before_waiting_messages_ends(broker: MockBroker) -
 def test_without_an_answer_about_snapshots_it_ends_and_folds_nothing(broker: MockBroker) -> None:
     _write_readings(broker, range(30))
     with _worker(broker, NO_SNAPSHOTS) as process:
-        said, _ = process.communicate(timeout=30)
+        said, _ = process.communicate(timeout=60)
         assert process.returncode == 1
     assert "topic snapshots does not answer" in said
     place = TopicPartition(Topic.LIVE.value, PARTITION)
