@@ -90,7 +90,8 @@ def results(stage: Stage, folder: Path, readings: int, engines: str, more: list[
     command = [
         python, str(folder / "run.py"), "--bootstrap", stage.bootstrap, "--readings", str(readings),
         "--engines", engines,
-        "--also", f"{DRUKTE}={sys.executable} -m benchmarks.peer_engine", "--json", str(found),
+        "--also", f"{DRUKTE}=setpriv --pdeathsig=TERM {sys.executable} -m benchmarks.peer_engine",
+        "--json", str(found),
         "--build", str(work / "kafka-streams"), *more,
     ]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=LIMIT_S)

@@ -8,7 +8,7 @@ sensors in a companion Parquet file (`schemas.roads`). What makes a file sound i
 import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -118,12 +118,15 @@ class Measure(_Strict, frozen=True, kw_only=True):
 class Sensor(_Strict, frozen=True, kw_only=True):
     """Something that reports; stands at one zone or one gate.
 
-    `purpose`, `legal_basis`, `start` and `end` are what the privacy officer signs: outside the two dates its
+    `vendor_id` is how its source names it, where that is not its key; `in_direction` what the source calls the way
+    in (a word, or an azimuth in degrees), where the format does not say. `purpose`, `legal_basis`, `start` and `end` are what the privacy officer signs: outside the two dates its
     readings are refused. `swapped` mends a device whose in and out are reversed.
     """
 
     source: str
     supplier: str
+    vendor_id: str | None = None
+    in_direction: str | None = None
     zone: str | None = None
     gate: str | None = None
     status: SensorStatus = SensorStatus.ACTIVE
@@ -135,11 +138,66 @@ class Sensor(_Strict, frozen=True, kw_only=True):
     measures: dict[str, Measure]
 
 
+class CsvColumns(_Strict, frozen=True, kw_only=True):
+    """Which column of a CSV says what.
+
+    Parameters
+    ----------
+    time : list of str
+        Columns that make the stamp together, joined by a blank.
+    time_format : str
+        As `datetime.strptime` reads it, or `iso`.
+    sensor : str, optional
+        Column with the source's name of the sensor; without it each value column is a sensor of its own.
+    values : dict of str to str
+        Value column -> metric key, a direction (`in`, `out`, any word for `in_direction`), or `people`.
+    interval_s : float
+        Length of the interval of each row; 0 for states at an instant.
+    header : list of str, optional
+        Names of the columns of a file without header.
+    delimiter : str
+    missing : list of str
+        Spellings of "no value" beside the empty one.
+    scale : dict of str to float
+        Value column -> what it is multiplied with, such as an effective width in m for persons per m.
+    """
+
+    time: list[str]
+    time_format: str = "iso"
+    sensor: str | None = None
+    values: dict[str, str]
+    interval_s: float
+    header: list[str] | None = None
+    delimiter: str = ","
+    missing: list[str] = []
+    scale: dict[str, float] = {}
+
+
 class Source(_Strict, frozen=True, kw_only=True):
-    """A sender of readings; its address and secret stand in `drukte.toml`."""
+    """A sender of readings; its address and secret stand in `drukte.toml`.
+
+    Parameters
+    ----------
+    format : str
+        One of `schemas.feeds.formats.FORMATS`.
+    name : str
+    timezone : str, optional
+        Of time stamps without an offset; such stamps are refused where it is not given.
+    time_means : {"start", "end"}
+        Which end of its interval a single stamp names, where the format leaves it open.
+    strip_person_fields : bool
+        Drop person-level fields in memory and read the counts beside them, instead of refusing the message;
+        each field counts as refused either way. Only for formats that say so.
+    columns : CsvColumns, optional
+        Of format `csv`.
+    """
 
     format: str
     name: str = ""
+    timezone: str | None = None
+    time_means: Literal["start", "end"] = "start"
+    strip_person_fields: bool = False
+    columns: CsvColumns | None = None
 
 
 class Site(_Strict, frozen=True, kw_only=True):

@@ -47,6 +47,10 @@ class RegisteredSensor:
     status : SensorStatus
     lanes : int
         Of a road sensor: how many it counts; `UNKNOWN_LANES` for others.
+    vendor_id : str
+        How its source names it.
+    in_direction : str, optional
+        What its source calls the way in.
     """
 
     key: str
@@ -60,6 +64,8 @@ class RegisteredSensor:
     end_us: int
     status: SensorStatus = SensorStatus.ACTIVE
     lanes: int = UNKNOWN_LANES
+    vendor_id: str = ""
+    in_direction: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,7 @@ class Registry:
         Number by source key.
     slot_of : dict of (sensor key, metric key) to int
         Sensor number x METRIC_LIMIT + metric: one look-up for both texts of a reading.
+    of_vendor : dict of (source key, vendor id) to RegisteredSensor
     key : list of str
         By sensor number; empty where no sensor of this version has the number.
     source : int32 array
@@ -91,6 +98,7 @@ class Registry:
     sensors: dict[str, RegisteredSensor]
     sources: dict[str, int]
     slot_of: dict[tuple[str, str], int]
+    of_vendor: dict[tuple[str, str], RegisteredSensor]
     key: list[str]
     source: npt.NDArray[np.int32]
     start_us: npt.NDArray[np.int64]
@@ -121,6 +129,9 @@ class Registry:
             slot_of={
                 (sensor.key, metric.key): sensor.number * METRIC_LIMIT + metric
                 for sensor in sensors.values() for metric in sensor.measures
+            },
+            of_vendor={
+                (sensor.source, sensor.vendor_id): sensor for sensor in sensors.values() if sensor.vendor_id
             },
             key=[""] * size,
             source=np.full(size, -1, np.int32),
@@ -165,6 +176,8 @@ def _file_sensors(city: City) -> Iterator[RegisteredSensor]:
             start_us=day_start_us(sensor.start, zone),
             end_us=_day_end_us(sensor, zone),
             status=sensor.status,
+            vendor_id=sensor.vendor_id or key,
+            in_direction=sensor.in_direction,
         )
 
 
