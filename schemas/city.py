@@ -119,8 +119,9 @@ class Sensor(_Strict, frozen=True, kw_only=True):
     """Something that reports; stands at one zone or one gate.
 
     `vendor_id` is how its source names it, where that is not its key; `in_direction` what the source calls the way
-    in (a word, or an azimuth in degrees), where the format does not say. `purpose`, `legal_basis`, `start` and `end` are what the privacy officer signs: outside the two dates its
-    readings are refused. `swapped` mends a device whose in and out are reversed.
+    in (a word, or an azimuth in degrees), where the format does not say. `purpose`, `legal_basis`, `start` and
+    `end` are what the privacy officer signs: outside the two dates its readings are refused. `swapped` mends a
+    device whose in and out are reversed.
     """
 
     source: str
