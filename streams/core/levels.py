@@ -62,13 +62,17 @@ class LevelEdges:
     def __init__(self, figures: ZoneFigures) -> None:
         self._figures = figures
         self._gain = np.full(len(figures.area_m2), np.nan)
-        self._edges = np.empty(figures.people.shape)
+        self._edges = np.empty(figures.people.shape).T
+        """Levels x zones: each level's edges side by side."""
 
     def levels(self, counted: Floats, gain: Floats) -> Ints:
         """The level of each zone: how many of its snapped thresholds the counted persons reach."""
         if not np.array_equal(gain, self._gain):
-            self._gain, self._edges = gain, edges(self._figures.people, gain)
-        return np.asarray((counted[:, None] >= self._edges).sum(axis=1, dtype=np.int64))
+            self._gain, self._edges = gain, np.ascontiguousarray(edges(self._figures.people, gain).T)
+        level = np.zeros(len(counted), np.int64)
+        for edge in self._edges:
+            level += counted >= edge
+        return level
 
 
 def edges(people: Floats, gain: Floats) -> Floats:

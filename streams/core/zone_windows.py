@@ -106,6 +106,9 @@ class ZoneWindows:
 
     def window_of_step(self, step_us: int) -> Ints:
         """Begin of the window of each zone that a step belongs to: the step ends 10 s of it."""
+        if len(self._spans) == 1:
+            span_us = self._spans[0][0]
+            return np.broadcast_to(np.int64((step_us - 1) // span_us * span_us), self._span_us.shape)
         return (step_us - 1) // self._span_us * self._span_us
 
     def add(self, step_us: int, step: Step, counts: npt.NDArray[np.bool_]) -> None:

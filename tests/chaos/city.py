@@ -17,6 +17,7 @@ _KEY = re.compile(
 )
 _LONGITUDE = re.compile(r"\b4\.3\d+")
 APART_DEGREES = 0.01
+_FINE = re.compile(r"(\[(?:zones|gates)\.[\w-]+\]\n)")
 
 
 def _site(block: str, number: int) -> str:
@@ -29,6 +30,7 @@ def write_city(path: Path, sites: int) -> City:
     before, _, rest = SMALL_TOML.partition("[sites.centrum]")
     block, _, after = rest.partition("[profiles.nl-evenement]")
     blocks = [_site("[sites.centrum]" + block, number) for number in range(1, sites + 1)]
+    blocks = [_FINE.sub(r'\1grain = "15min"\n', block) for block in blocks]
     path.write_text(before + "".join(blocks) + "[profiles.nl-evenement]" + after)
     path.with_suffix(".ids").write_text(HEADER)
     assign_ids(path)

@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -196,6 +196,12 @@ class Crew:
             else:
                 left.append(fault)
         return left
+
+    def strike_now(self, names: Iterable[str]) -> None:
+        """Kill these at once."""
+        for name in names:
+            self.members[name].strike(Fault(0.0, name, Action.KILL, 0.0))
+            self.struck[Action.KILL] += 1
 
     @property
     def well(self) -> bool:

@@ -11,8 +11,8 @@ from schemas.city import City
 from schemas.errors import RefusedError
 from schemas.live import SCHEMAS, LiveTable
 from schemas.log import Topic, decode_log
+from schemas.seal import Seal, encode_seal
 from streams import storage
-from streams.core.effect import LiveRows
 from streams.core.step import Partition
 from streams.settings import KafkaSettings
 from streams.verify.stored import TRANSITION_COLUMNS, row_of_transition
@@ -33,6 +33,8 @@ class Truth:
     messages: int = 0
     refused: int = 0
     next_offsets: dict[int, int] = field(default_factory=dict)
+    seals: dict[str, bytes] = field(default_factory=dict)
+    """Cells of every batch that the fold seals, by batch key."""
 
 
 TABLES = {str(table): (SCHEMAS[table].names, KEYS[table]) for table in LiveTable} | {
@@ -74,7 +76,9 @@ def folded(kafka: KafkaSettings, city: City) -> Truth:
                             continue  # an open alert is told again every hour
                         _note(truth, "transition", [row])
                         truth.rows["alert"] |= _keyed("alert", [row])
-                    elif isinstance(effect, LiveRows):
+                    elif isinstance(effect, Seal):
+                        truth.seals[effect.batch_key] = encode_seal("", effect)[1]
+                    else:
                         columns = (column.to_pylist() for column in effect.rows.columns)
                         _note(truth, str(effect.table), list(zip(*columns, strict=True)))
     finally:

@@ -18,7 +18,7 @@ from schemas.log import Topic
 from streams.settings import Settings, load_settings
 from streams.storage import migrate
 from streams.verify.topics import TopicReader
-from tests.chaos import oracle
+from tests.chaos import oracle, sealing
 from tests.chaos.city import write_city
 from tests.chaos.crew import Crew, Program, service_member
 from tests.chaos.faults import Action, Fault, schedule
@@ -28,7 +28,8 @@ from tests.services.process import ServiceError, free_port, wait_until
 from tests.services.timescale import TimescaleServer
 
 SPEED = 20.0
-START_US = 1_767_225_600_000_000
+START_US = 1_767_258_000_000_000
+"""2026-01-01 09:00 UTC: by day people are sealed by the quarter hour."""
 PARTITIONS = 3
 START_LIMIT_S = 90.0
 HEAL_LIMIT_S = 120.0
@@ -181,6 +182,8 @@ port = {self._port}
         self._feed.end()
         self._wait(lambda: self._crew.well and self._feed.posted, HEAL_LIMIT_S, "all is well and posted")
         self._programs["gateway"].stop()
+        sealing.let_hours_pass(self._settings.kafka, self._now_us(), self._city.version)
+        self._crew.strike_now([name for name in self._plan.targets if name.startswith(("worker", "writer"))])
 
     def compare(self) -> Outcome:
         """Drain, then compare the database with the fold, and ask `drukte verify` too."""
@@ -200,6 +203,8 @@ port = {self._port}
         except ServiceError as error:
             outcome.faults_found.append(str(error))
         found = oracle.differences(truth.rows, oracle.stored(self._settings.database.uri))
+        found += sealing.faults(truth.seals, self._settings.kafka, self._settings.database.uri)
+        outcome.compared["seal"] = len(truth.seals)
         outcome.differences = len(found)
         outcome.faults_found += found[:oracle.SHOWN] + self._verify(outcome)
         return outcome
@@ -228,7 +233,7 @@ port = {self._port}
         try:
             ends = {
                 (topic.value, partition): reader.limits(topic, partition)[1]
-                for topic in (Topic.LIVE, Topic.ALERTS) for partition in range(PARTITIONS)
+                for topic in (Topic.LIVE, Topic.ALERTS, Topic.SEALS) for partition in range(PARTITIONS)
             }
         finally:
             reader.close()

@@ -39,6 +39,7 @@ def test_kills_and_freezes_change_nothing(tmp_path: Path) -> None:
     assert outcome.kills >= 4, told
     assert outcome.freezes >= 1, told
     assert all(outcome.compared[table] for table in oracle.TABLES), told
+    assert outcome.compared["seal"], told
     assert outcome.acknowledged > 500, told
 
 
