@@ -3,7 +3,7 @@
 
 # ruff: noqa: S608  The queries are put together from constants of this package; nothing comes from outside.
 from dashboards import wording
-from dashboards.grafana import Json, Place, Visual, dashboard, visual
+from dashboards.grafana import Json, Place, Visual, annotation, dashboard, visual
 from dashboards.look import (
     BLUE,
     FRESHNESS_MAPPINGS,
@@ -13,6 +13,7 @@ from dashboards.look import (
     NO_DATA,
     ORANGE,
     PDOK_GREY,
+    PURPLE,
     RED,
     by_name,
     coloured_cell,
@@ -93,6 +94,14 @@ FROM live.zone_steps(
 ) ORDER BY at, name"""
 
 
+CONTEXT = """
+SELECT begins_at AS time, ends_at AS timeend,
+    CASE kind WHEN 'road-works' THEN 'Wegwerkzaamheden' WHEN 'closure' THEN 'Afsluiting' WHEN 'event' THEN 'Evenement'
+        WHEN 'incident' THEN 'Incident' ELSE 'Verkeersmaatregel' END AS text,
+    source || ',' || kind AS tags
+FROM live.context_between($__timeFrom(), $__timeTo())"""
+
+
 def city_wall() -> Json:
     """The dashboard as JSON values."""
     return dashboard(
@@ -100,6 +109,7 @@ def city_wall() -> Json:
         "Welke zone is het drukst en sinds wanneer? Personen zijn altijd een klasse, nooit een telling. "
         "Grijs betekent: geen gegevens, dus niet: rustig.",
         [*_first_line(), *_zones(), *_alerts_and_roads(), _course()],
+        annotations=[annotation("Omgeving", CONTEXT, PURPLE)],
     )
 
 

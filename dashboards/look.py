@@ -11,6 +11,8 @@ GREEN, YELLOW, ORANGE, RED = "#009E73", "#F0E442", "#E69F00", "#D55E00"
 GREY = "#808080"
 BLUE = "#0072B2"
 """Of everything that has no level. All six can be told apart by colour-blind readers."""
+PURPLE = "#A64DC8"
+"""Of what stands beside the zones: road works, closures, events, incidents."""
 
 PDOK_GREY = {
     "type": "xyz",

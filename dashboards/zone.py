@@ -92,6 +92,18 @@ WHERE a.place = '$zone' AND a.state_to IN ('firing', 'recovering', 'resolved')
     AND a.opened_at < $__timeTo() AND (a.state_to <> 'resolved' OR a.at > $__timeFrom())
 ORDER BY a.opened_at"""
 
+SIGHTINGS = f"""
+SELECT {wording.clock("s.at")} AS "Tijd",
+    CASE s.role WHEN 'operator' THEN 'centralist' WHEN 'police' THEN 'politie' WHEN 'medic' THEN 'hulpverlener'
+        ELSE s.role END AS "Wie",
+    coalesce(live.people_text(s.people_low, s.people_high), s.people_low || ' of meer') AS "Gezien, klasse",
+    coalesce(live.people_text(s.sensor_low, s.sensor_high), '{NO_DATA}') AS "Sensor, klasse",
+    CASE s.disagreement WHEN 'agrees' THEN 'sensor klopt ermee' WHEN 'sensor-lower' THEN 'sensor ziet minder'
+        WHEN 'sensor-higher' THEN 'sensor ziet meer' WHEN 'no-sensor' THEN 'geen sensor'
+        ELSE 'niet vergeleken' END AS "Vergelijking"
+FROM live.sighting AS s
+WHERE s.zone = '$zone' AND s.at BETWEEN $__timeFrom() AND $__timeTo() ORDER BY s.at DESC LIMIT 50"""
+
 _PAIR = ("ten minste", "ten hoogste")
 
 
@@ -125,6 +137,10 @@ def zone() -> Json:
                   empty=f"Geen meldingen in dit tijdvak; zie Dekking voor {NO_DATA}",
                   overrides=[coloured_cell("Hoogste niveau", LEVEL_MAPPINGS),
                              coloured_cell("Gegevens", FRESHNESS_MAPPINGS)]),
+            table(10, "Waarnemingen op de grond", Place(0, 34, 24, 5), SIGHTINGS, overrides=[],
+                  empty="Geen waarnemingen in dit tijdvak",
+                  description="Wat een steward, politie of hulpverlener zag, met ruime fout, naast de klasse van de "
+                              "sensor in dezelfde minuut. Verandert geen niveau."),
         ],
         variables=[variable("zone", "Zone", ZONE_VARIABLE), variable("gate", "Poort", GATE_VARIABLE)],
         annotations=[annotation("Meldingen", ALERT_MARKS, ORANGE)],

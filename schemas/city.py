@@ -12,6 +12,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from schemas.city_columns import CsvColumns as CsvColumns  # also read from here
+from schemas.city_columns import Datastream
 from schemas.ids import Ids
 from schemas.roads import RoadTable
 
@@ -115,13 +117,30 @@ class Measure(_Strict, frozen=True, kw_only=True):
     error: ErrorModel = ErrorModel()
 
 
+class OutOfService(_Strict, frozen=True, kw_only=True, rename={"from_": "from"}):
+    """A sensor is not to be read in [from, until); without `until` from then on. Times with an offset."""
+
+    from_: dt.datetime
+    until: dt.datetime | None = None
+    reason: str
+
+
+class Device(_Strict, frozen=True, kw_only=True, rename={"from_": "from"}):
+    """The device that a sensor was in [from, until); each one after the first is a swap at its `from`."""
+
+    serial: str
+    from_: dt.datetime
+    until: dt.datetime | None = None
+
+
 class Sensor(_Strict, frozen=True, kw_only=True):
     """Something that reports; stands at one zone or one gate.
 
     `vendor_id` is how its source names it, where that is not its key; `in_direction` what the source calls the way
     in (a word, or an azimuth in degrees), where the format does not say. `purpose`, `legal_basis`, `start` and
     `end` are what the privacy officer signs: outside the two dates its readings are refused. `swapped` mends a
-    device whose in and out are reversed.
+    device whose in and out are reversed. In times `out_of_service` its readings are refused; at a swap of
+    `devices` running counts begin anew.
     """
 
     source: str
@@ -136,42 +155,9 @@ class Sensor(_Strict, frozen=True, kw_only=True):
     legal_basis: str
     start: dt.date
     end: dt.date
+    out_of_service: list[OutOfService] = []
+    devices: list[Device] = []
     measures: dict[str, Measure]
-
-
-class CsvColumns(_Strict, frozen=True, kw_only=True):
-    """Which column of a CSV says what.
-
-    Parameters
-    ----------
-    time : list of str
-        Columns that make the stamp together, joined by a blank.
-    time_format : str
-        As `datetime.strptime` reads it, or `iso`.
-    sensor : str, optional
-        Column with the source's name of the sensor; without it each value column is a sensor of its own.
-    values : dict of str to str
-        Value column -> metric key, a direction (`in`, `out`, any word for `in_direction`), or `people`.
-    interval_s : float
-        Length of the interval of each row; 0 for states at an instant.
-    header : list of str, optional
-        Names of the columns of a file without header.
-    delimiter : str
-    missing : list of str
-        Spellings of "no value" beside the empty one.
-    scale : dict of str to float
-        Value column -> what it is multiplied with, such as an effective width in m for persons per m.
-    """
-
-    time: list[str]
-    time_format: str = "iso"
-    sensor: str | None = None
-    values: dict[str, str]
-    interval_s: float
-    header: list[str] | None = None
-    delimiter: str = ","
-    missing: list[str] = []
-    scale: dict[str, float] = {}
 
 
 class Source(_Strict, frozen=True, kw_only=True):
@@ -191,6 +177,14 @@ class Source(_Strict, frozen=True, kw_only=True):
         each field counts as refused either way. Only for formats that say so.
     columns : CsvColumns, optional
         Of format `csv`.
+    datastreams : dict of str to Datastream
+        Of format `sensorthings`: by `@iot.id`. Only these are read, so that no other aggregation step is.
+    device_until_last : str, optional
+        Of format `ngsi-ld` where ids end in a time: the device's name ends before the last of this text.
+    byte_order : {"big", "little"}, optional
+        Of format `device-counts`: big for Paxcounter's payload format "plain", little for "packed".
+    is_recording : bool
+        It plays a recording again and again (a demo): an unchanged value is then no sign of a stuck sensor.
     """
 
     format: str
@@ -199,6 +193,10 @@ class Source(_Strict, frozen=True, kw_only=True):
     time_means: Literal["start", "end"] = "start"
     strip_person_fields: bool = False
     columns: CsvColumns | None = None
+    datastreams: dict[str, Datastream] = {}
+    device_until_last: str | None = None
+    byte_order: Literal["big", "little"] | None = None
+    is_recording: bool = False
 
 
 class Site(_Strict, frozen=True, kw_only=True):
@@ -239,6 +237,27 @@ class Gate(_Strict, frozen=True, kw_only=True, rename={"from_": "from"}):
     line: tuple[Point, Point]
     grain: Grain = Grain.SIX_HOURS
     seal_after_h: SealHours = 6
+
+
+class Activation(_Strict, frozen=True, kw_only=True, rename={"from_": "from"}):
+    """Leave to count devices in a zone from the begin of `from` to the end of `until`, local days.
+
+    Counts of Wi-Fi and Bluetooth devices are off without it: they are refused outside of it.
+
+    Parameters
+    ----------
+    zone : str
+    from_, until : date
+    legal_basis : str
+    dpia : str
+        Reference of the data protection impact assessment.
+    """
+
+    zone: str
+    from_: dt.date
+    until: dt.date
+    legal_basis: str
+    dpia: str
 
 
 class Profile(_Strict, frozen=True, kw_only=True):
@@ -321,6 +340,7 @@ class CityFile(_Strict, frozen=True, kw_only=True):
     zones: dict[str, Zone] = {}
     gates: dict[str, Gate] = {}
     sensors: dict[str, Sensor] = {}
+    activations: dict[str, Activation] = {}
     profiles: dict[str, Profile] = {}
     rules: dict[str, Rule] = {}
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 from schemas.city import FORMAT, OUTSIDE, CityFile, Profile, Rule
+from schemas.city_activations import activation_faults
 from schemas.city_fault import CityFaultsError, Fault, key_path, meant, reference_faults
 from schemas.city_places import DENSITY_LIMIT_PER_M2, place_faults
 from schemas.city_sensors import DATEX2_FORMAT, FORMATS, sensor_faults
@@ -48,6 +49,7 @@ def city_faults(file: CityFile, ids: Ids, roads: RoadTable) -> list[Fault]:
         *_source_faults(file, roads),
         *place_faults(file),
         *sensor_faults(file),
+        *activation_faults(file),
         *(fault for key, profile in file.profiles.items() for fault in _profile_faults(key, profile)),
         *(fault for key, rule in file.rules.items() for fault in _rule_faults(file, key, rule)),
         *_id_faults(file, ids, roads),
@@ -70,7 +72,7 @@ def _head_faults(file: CityFile) -> Iterator[Fault]:
 def _key_faults(file: CityFile, roads: RoadTable) -> Iterator[Fault]:
     sections: dict[str, Mapping[str, object]] = {
         "sources": file.sources, "sites": file.sites, "zones": file.zones, "gates": file.gates,
-        "sensors": file.sensors, "profiles": file.profiles, "rules": file.rules,
+        "sensors": file.sensors, "activations": file.activations, "profiles": file.profiles, "rules": file.rules,
     }
     for section, entries in sections.items():
         for key in entries:
@@ -93,9 +95,22 @@ def _source_faults(file: CityFile, roads: RoadTable) -> Iterator[Fault]:
                 f"{key_path('sources', key)}.format",
                 f"{source.format!r} is no format{meant(source.format, FORMATS)}",
             )
+        yield from _datastream_faults(file, key)
     if len(roads) and NDW_SOURCE not in file.sources:
         text = f'is missing; road sensors need it: add it with format = "{DATEX2_FORMAT}"'
         yield Fault(f"sources.{NDW_SOURCE}", text)
+
+
+def _datastream_faults(file: CityFile, source_key: str) -> Iterator[Fault]:
+    measures = {
+        sensor.vendor_id or key: sensor.measures for key, sensor in file.sensors.items() if sensor.source == source_key
+    }
+    for stream_key, stream in file.sources[source_key].datastreams.items():
+        path = key_path(f"{key_path('sources', source_key)}.datastreams", stream_key)
+        yield from reference_faults(f"{path}.sensor", "sensor of this source", stream.sensor, measures)
+        if stream.sensor in measures:
+            known = measures[stream.sensor]
+            yield from reference_faults(f"{path}.metric", "measure of this sensor", stream.metric, known)
 
 
 def _profile_faults(key: str, profile: Profile) -> Iterator[Fault]:

@@ -5,13 +5,15 @@ from collections.abc import Iterator
 
 from schemas.city import CityFile, Measure, Semantics, Sensor, SensorStatus
 from schemas.city_fault import Fault, key_path, meant, reference_faults
-from schemas.reading import METRIC_BY_KEY, Metric
+from schemas.city_service import service_faults
+from schemas.feeds.formats import FORMATS as FEED_FORMATS
+from schemas.reading import DEVICE_COUNTS, METRIC_BY_KEY, Metric
 
 NATIVE_FORMAT = "native"
 DATEX2_FORMAT = "datex2"
-FORMATS = (NATIVE_FORMAT, DATEX2_FORMAT)
-"""What a source may speak: native JSON, or DATEX II as NDW publishes it."""
-ZONE_METRICS = (Metric.PEOPLE, Metric.DEVICE_STATE, Metric.UPTIME)
+FORMATS = (NATIVE_FORMAT, DATEX2_FORMAT, *FEED_FORMATS)
+"""What a source may speak: native JSON, DATEX II as NDW publishes it, or one of `schemas.feeds.formats`."""
+ZONE_METRICS = (Metric.PEOPLE, Metric.DEVICE_STATE, Metric.UPTIME, *DEVICE_COUNTS)
 GATE_METRICS = (Metric.IN, Metric.OUT, Metric.DEVICE_STATE, Metric.UPTIME)
 METRIC_SEMANTICS = {
     Metric.PEOPLE: (Semantics.INSTANT,),
@@ -19,6 +21,8 @@ METRIC_SEMANTICS = {
     Metric.OUT: (Semantics.INTERVAL, Semantics.CUMULATIVE),
     Metric.DEVICE_STATE: (Semantics.INSTANT,),
     Metric.UPTIME: (Semantics.INTERVAL,),
+    Metric.DEVICES_WIFI: (Semantics.INSTANT, Semantics.INTERVAL),
+    Metric.DEVICES_BLE: (Semantics.INSTANT, Semantics.INTERVAL),
 }
 SHORTEST_INTERVAL_S = 0.1
 LONGEST_INTERVAL_S = 3600.0
@@ -49,6 +53,7 @@ def _sensor_faults(file: CityFile, key: str, sensor: Sensor) -> Iterator[Fault]:
             yield Fault(f"{path}.{name}", "is empty; no sensor is read without it")
     if sensor.end < sensor.start:
         yield Fault(f"{path}.end", f"{sensor.end} is before the start, {sensor.start}; correct one of them")
+    yield from service_faults(path, sensor)
     if not sensor.measures:
         yield Fault(f"{path}.measures", "is empty; name at least one metric")
     for metric_key, measure in sensor.measures.items():

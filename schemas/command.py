@@ -20,7 +20,19 @@ class Adopt(msgspec.Struct, frozen=True, kw_only=True, tag="adopt"):
     alerts: list[Transition]
 
 
-Command = Adopt
+class PurgeSensor(msgspec.Struct, frozen=True, kw_only=True, tag="purge_sensor"):
+    """Forget a sensor and refuse its readings from now on; the data engineer's to give. It cannot be taken back.
+
+    Parameters
+    ----------
+    sensor : str
+        Its key in the city file.
+    """
+
+    sensor: str
+
+
+Command = Adopt | PurgeSensor
 
 
 def encode_command(command: Command) -> bytes:
@@ -31,6 +43,7 @@ def encode_command(command: Command) -> bytes:
 def decode_command(encoded: bytes) -> Command:
     """Read what `encode_command` wrote; raises `RefusedError` (`malformed`) for anything else."""
     try:
-        return msgspec.json.decode(encoded, type=Command)
+        command: Command = msgspec.json.decode(encoded, type=Command)
     except msgspec.DecodeError:
         raise RefusedError(Reason.MALFORMED, "not the JSON of a command") from None
+    return command

@@ -25,6 +25,8 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         When it was refused or, of a message, when the broker got it; microseconds since 1970, UTC.
     topic, partition, offset : optional
         Where a refused message stands.
+    body : str, optional
+        Id of the refused body in `dead-letter-bodies`, where it was kept.
     """
 
     reason: str
@@ -37,6 +39,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     topic: str | None = None
     partition: int | None = None
     offset: int | None = None
+    body: str | None = None
 
 
 def message_letter(reason: str, detail: str, service: str, place: tuple[str, int, int], size: int,
@@ -47,9 +50,12 @@ def message_letter(reason: str, detail: str, service: str, place: tuple[str, int
                   size=size, at_us=at_us, topic=topic, partition=partition, offset=offset)
 
 
+LETTER_TYPE = "dead-letter.v1"
+
+
 def letter_headers(source: str, letter_id: str) -> Headers:
     """CloudEvents headers of a letter; `source` as `urn:drukte:...`."""
-    return event_headers("dead-letter.v1", source, letter_id, JSON)
+    return event_headers(LETTER_TYPE, source, letter_id, JSON)
 
 
 def encode_letter(letter: Letter) -> bytes:

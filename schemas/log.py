@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Messages of the topics: their kinds, CloudEvents headers and topic names."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from schemas.city import City
 from schemas.city_change import CityChange, decode_change, encode_change
 from schemas.command import Command, decode_command, encode_command
+from schemas.context import ContextRecord, decode_context, encode_context
 from schemas.errors import RefusedError
 from schemas.reading import Batch, decode_batch, encode_batch
 from schemas.refusal import Reason
+from schemas.sighting import Sighting, decode_sighting, encode_sighting
 
 
 class Topic(StrEnum):
@@ -25,6 +27,7 @@ class Topic(StrEnum):
     LEDGER = "ledger"
     CITY = "city"
     DEAD_LETTERS = "dead-letters"
+    DEAD_LETTER_BODIES = "dead-letter-bodies"
 
 
 class Kind(StrEnum):
@@ -34,6 +37,8 @@ class Kind(StrEnum):
     TICK = "tick"
     COMMAND = "command"
     CITY = "city"
+    SIGHTING = "sighting"
+    CONTEXT = "context"
 
 
 class Clock(StrEnum):
@@ -79,6 +84,10 @@ class LogMessage:
         Of kind CITY.
     city : City or None
         The content of that version; not in the message: whoever folds it in adds it from topic `city`.
+    sighting : Sighting or None
+        Of kind SIGHTING.
+    context : sequence of ContextRecord or None
+        Of kind CONTEXT.
     """
 
     kind: Kind
@@ -91,6 +100,8 @@ class LogMessage:
     command: Command | None = None
     change: CityChange | None = None
     city: City | None = None
+    sighting: Sighting | None = None
+    context: Sequence[ContextRecord] | None = None
 
 
 def event_headers(event_type: str, source: str, event_id: str, content_type: str) -> Headers:
@@ -115,7 +126,7 @@ def event_type(headers: ReadHeaders | None) -> str:
 
 def encode_log(message: LogMessage) -> tuple[Headers, bytes]:
     """Headers and value of a `site-log` message."""
-    content = JSON if message.kind in (Kind.COMMAND, Kind.CITY) else ARROW
+    content = JSON if message.kind in (Kind.COMMAND, Kind.CITY, Kind.SIGHTING, Kind.CONTEXT) else ARROW
     headers = event_headers(f"{message.kind}.v1", f"urn:drukte:source:{message.source}", message.id, content)
     headers += [
         ("ce_ingestedat", str(message.ingested_at_us).encode()),
@@ -130,6 +141,10 @@ def _body(message: LogMessage) -> bytes:
         return encode_batch(message.batch)
     if message.command is not None:
         return encode_command(message.command)
+    if message.sighting is not None:
+        return encode_sighting(message.sighting)
+    if message.context is not None:
+        return encode_context(message.context)
     return b"" if message.change is None else encode_change(message.change)
 
 
@@ -165,4 +180,6 @@ def decode_log(headers: ReadHeaders | None, value: bytes | None) -> LogMessage:
         batch=decode_batch(body) if kind == Kind.READINGS else None,
         command=decode_command(body) if kind == Kind.COMMAND else None,
         change=decode_change(body) if kind == Kind.CITY else None,
+        sighting=decode_sighting(body) if kind == Kind.SIGHTING else None,
+        context=decode_context(body) if kind == Kind.CONTEXT else None,
     )

@@ -31,6 +31,10 @@ class Metric(IntEnum):
     """0 = well, anything above: the vendor's own fault number."""
     UPTIME = 7
     """Share of the interval in which the device measured, 0 to 1."""
+    DEVICES_WIFI = 8
+    """Distinct devices that a Wi-Fi receiver counted; for fusion only, never people."""
+    DEVICES_BLE = 9
+    """Distinct devices that a Bluetooth receiver counted; for fusion only, never people."""
 
     @property
     def key(self) -> str:
@@ -39,6 +43,8 @@ class Metric(IntEnum):
 
 
 METRIC_BY_KEY: dict[str, Metric] = {metric.key: metric for metric in Metric}
+DEVICE_COUNTS = (Metric.DEVICES_WIFI, Metric.DEVICES_BLE)
+"""Need an activation; never shown or stored alone."""
 METRIC_LIMIT = 16
 """All metric numbers lie below it: the width of look-up tables."""
 

@@ -2,7 +2,7 @@
 """Why an input is refused, and which field names describe one person."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from enum import StrEnum
 
 import msgspec
@@ -28,6 +28,8 @@ class Reason(StrEnum):
     """A measuring site that the site table does not hold."""
     SITE_VERSION = "site-version"
     """A measuring site whose record has another version than the measurement."""
+    UNKNOWN_ZONE = "unknown-zone"
+    """A sighting of a zone that the city in force does not have."""
     UNKNOWN_CHANNEL = "unknown-channel"
     """A channel index that the site's record does not hold, or of another type than the record says."""
     UNUSED_TYPE = "unused-type"
@@ -46,6 +48,8 @@ class Reason(StrEnum):
     """Not a number, negative, infinite or beyond what is physically plausible."""
     OUT_OF_SERVICE = "out-of-service"
     """Before the sensor's start date or after its end date."""
+    NOT_ACTIVATED = "not-activated"
+    """A count of devices at a place and time for which the city file has no activation."""
     UNKNOWN_KIND = "unknown-kind"
     """A log message of a kind or version that this program does not know."""
     LOST = "lost"
@@ -97,6 +101,33 @@ def normalised(name: str) -> str:
     return _SEPARATORS.sub("", name).casefold()
 
 
+_HARDWARE_ADDRESS = re.compile(r"[0-9a-f]{12}")
+
+
+def is_person_level(name: str) -> bool:
+    """Whether a field name describes one person or device, or is itself a hardware address in any spelling."""
+    plain = re.sub(r"[_\-\s.:]", "", name).casefold()
+    return plain in PERSON_LEVEL_FIELDS or _HARDWARE_ADDRESS.fullmatch(plain) is not None
+
+
+def shown_path(path: str, known: Container[str] = ()) -> str:
+    """A path of `person_level_fields` without names that came from the sender: only ours are repeated.
+
+    Parameters
+    ----------
+    path : str
+    known : container of str
+        Names of the format's own, beside those of `PERSON_LEVEL_FIELDS`.
+    """
+    root, *steps = path.split(".")
+    return ".".join([root, *(_shown_step(step, known) for step in steps)])
+
+
+def _shown_step(step: str, known: Container[str]) -> str:
+    name, mark, _ = step.partition("[]")
+    return (name if name in known or normalised(name) in PERSON_LEVEL_FIELDS else "*") + mark
+
+
 def person_level_fields(document: object, path: str = "$", depth: int = 64) -> Iterator[str]:
     """Paths of all person-level fields in a decoded JSON document, at any depth.
 
@@ -113,7 +144,7 @@ def person_level_fields(document: object, path: str = "$", depth: int = 64) -> I
         yield f"{path} (nested too deeply to check)"
     elif isinstance(document, dict):
         for name, inner in document.items():
-            if normalised(str(name)) in PERSON_LEVEL_FIELDS:
+            if is_person_level(str(name)):
                 yield f"{path}.{name}"
             else:
                 yield from person_level_fields(inner, f"{path}.{name}", depth - 1)

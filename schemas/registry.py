@@ -10,11 +10,12 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
-from schemas.city import City, Measure, Semantics, Sensor, SensorStatus
+from schemas.city import City, Measure, Semantics, SensorStatus
+from schemas.city_service import gaps_us
 from schemas.errors import DrukteError
 from schemas.feeds.datex2_words import ALL_LANES
 from schemas.ids import IdKind
-from schemas.reading import METRIC_BY_KEY, METRIC_LIMIT, Metric
+from schemas.reading import DEVICE_COUNTS, METRIC_BY_KEY, METRIC_LIMIT, Metric
 from schemas.roads import ALLOWED_DELAY_S, NDW_SOURCE
 
 ALWAYS_US: Final = -(2**62)
@@ -92,6 +93,11 @@ class Registry:
         By sensor number.
     semantics : int8 array, sensor numbers x METRIC_LIMIT
         Position in `SEMANTICS`, or `NOT_MEASURED`.
+    activations : dict of int to list of (int, int)
+        By sensor number, for those that count devices: the times [start, end) for which its zone is activated;
+        microseconds since 1970, UTC.
+    gaps : dict of int to list of (int, int)
+        By sensor number, for those with any: the times [from, until) in which it is out of service.
     """
 
     city_version: int
@@ -105,6 +111,8 @@ class Registry:
     end_us: npt.NDArray[np.int64]
     lanes: npt.NDArray[np.int32]
     semantics: npt.NDArray[np.int8]
+    activations: dict[int, list[tuple[int, int]]]
+    gaps: dict[int, list[tuple[int, int]]]
 
     @classmethod
     def of(cls, city: City) -> Self:
@@ -139,6 +147,14 @@ class Registry:
             end_us=np.full(size, ALWAYS_US, np.int64),
             lanes=np.full(size, UNKNOWN_LANES, np.int32),
             semantics=np.full((size, METRIC_LIMIT), NOT_MEASURED, np.int8),
+            activations={
+                sensor.number: _activations(city, sensor) for sensor in sensors.values()
+                if not sensor.measures.keys().isdisjoint(DEVICE_COUNTS)
+            },
+            gaps={
+                city.ids[IdKind.SENSOR][key]: gaps_us(sensor) for key, sensor in city.file.sensors.items()
+                if sensor.out_of_service
+            },
         )
         for sensor in sensors.values():
             registry._enter(sensor)
@@ -174,17 +190,24 @@ def _file_sensors(city: City) -> Iterator[RegisteredSensor]:
             gate=sensor.gate,
             measures={METRIC_BY_KEY[name]: measure for name, measure in sensor.measures.items()},
             start_us=day_start_us(sensor.start, zone),
-            end_us=_day_end_us(sensor, zone),
+            end_us=day_end_us(sensor.end, zone),
             status=sensor.status,
             vendor_id=sensor.vendor_id or key,
             in_direction=sensor.in_direction,
         )
 
 
-def _day_end_us(sensor: Sensor, zone: ZoneInfo) -> int:
-    if sensor.end == dt.date.max:
-        return FOREVER_US
-    return day_start_us(sensor.end + dt.timedelta(days=1), zone)
+def day_end_us(day: dt.date, zone: ZoneInfo) -> int:
+    """The first instant after a local day, microseconds since 1970, UTC."""
+    return FOREVER_US if day == dt.date.max else day_start_us(day + dt.timedelta(days=1), zone)
+
+
+def _activations(city: City, sensor: RegisteredSensor) -> list[tuple[int, int]]:
+    zone = ZoneInfo(city.file.timezone)
+    return [
+        (day_start_us(one.from_, zone), day_end_us(one.until, zone))
+        for one in city.file.activations.values() if one.zone == sensor.zone
+    ]
 
 
 def _road_sensors(city: City) -> Iterator[RegisteredSensor]:

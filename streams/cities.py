@@ -22,6 +22,7 @@ from schemas.log import Clock, Kind, LogMessage, ReadHeaders, Topic
 from streams.clock import now_us
 from streams.core.log_time import LogTime
 from streams.core.step import Partition
+from streams.kafka_client import connection
 from streams.settings import ClockSettings, KafkaSettings
 
 CITY_PARTITION: Final = 0
@@ -57,7 +58,7 @@ class CityTopic:
         self._bootstrap = kafka.bootstrap
         self._next_offset = 0
         self._consumer = Consumer({
-            "bootstrap.servers": kafka.bootstrap, "group.id": "drukte-city", "client.id": "drukte-city",
+            **connection(kafka), "group.id": "drukte-city", "client.id": "drukte-city",
             "enable.auto.commit": False, "auto.offset.reset": "earliest", "fetch.wait.max.ms": FETCH_WAIT_MS,
             "log_level": 2,
         })

@@ -54,7 +54,7 @@ _GEOMETRY = {"zones": ("site", "area_m2", "polygon"), "gates": ("site", "from", 
 _SECTIONS = {
     "sites": ChangeKind.PLACES, "zones": ChangeKind.PLACES, "gates": ChangeKind.PLACES,
     "sensors": ChangeKind.SENSORS, "rules": ChangeKind.RULES, "profiles": ChangeKind.PROFILES,
-    "sources": ChangeKind.SOURCES,
+    "sources": ChangeKind.SOURCES, "activations": ChangeKind.SENSORS,
 }
 _DRAWN = ("polygon", "line")
 

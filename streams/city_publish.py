@@ -21,6 +21,7 @@ from schemas.log import Headers, Kind, LogMessage, Topic, encode_log
 from streams.cities import CITY_PARTITION, CityTopic
 from streams.city_files import load_content
 from streams.clock import now_us
+from streams.kafka_client import connection
 from streams.settings import KafkaSettings, Settings
 from streams.topics import MESSAGE_BYTES, ensure_topics
 
@@ -153,7 +154,7 @@ class _Sender:
         self._bootstrap = kafka.bootstrap
         self._failed: list[str] = []
         self._producer = Producer({
-            "bootstrap.servers": kafka.bootstrap, "acks": "all", "enable.idempotence": not kafka.mock,
+            **connection(kafka), "acks": "all", "enable.idempotence": not kafka.mock,
             "allow.auto.create.topics": kafka.mock, "message.max.bytes": MESSAGE_BYTES,
             "message.timeout.ms": round(DELIVERY_S * 1000), "log_level": 2,
         })

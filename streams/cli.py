@@ -9,7 +9,20 @@ from typing import Annotated
 import typer
 
 from schemas.errors import DrukteError, FatalError
-from streams import city_command, dashboards_command, db_command, doctor_command, simulate_command, verify_command
+from streams import (
+    backfill_command,
+    city_command,
+    contract_command,
+    dashboards_command,
+    db_command,
+    dead_letters_command,
+    doctor_command,
+    feed_command,
+    sighting_command,
+    simulate_command,
+    token_command,
+    verify_command,
+)
 
 app = typer.Typer(
     name="drukte", no_args_is_help=True, pretty_exceptions_enable=False,
@@ -18,9 +31,15 @@ app = typer.Typer(
 app.add_typer(city_command.app, name="city")
 app.add_typer(db_command.app, name="db")
 app.add_typer(dashboards_command.app, name="dashboards")
+app.add_typer(token_command.app, name="token")
+app.add_typer(dead_letters_command.app, name="dead-letters")
+app.add_typer(feed_command.app, name="feed")
+app.command()(contract_command.contract)
 app.command()(simulate_command.simulate)
 app.command()(doctor_command.doctor)
 app.command()(verify_command.verify)
+app.command()(sighting_command.sighting)
+app.command()(backfill_command.backfill)
 
 SettingsFile = Annotated[
     Path | None, typer.Option("--settings", help="Settings file; else $DRUKTE_SETTINGS, else ./drukte.toml.")

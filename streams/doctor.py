@@ -23,6 +23,7 @@ from schemas.log import Clock, Topic
 from streams import losses, storage
 from streams.city_files import load_city
 from streams.core.layout import partition_of_site
+from streams.kafka_client import connection
 from streams.settings import DEFAULT_PATH, KafkaSettings, Settings, load_settings
 from streams.topics import topic_faults
 from streams.writer.rows import TOPICS
@@ -183,7 +184,7 @@ class _Topics:
     def __init__(self, kafka: KafkaSettings) -> None:
         self._bootstrap = kafka.bootstrap
         self._consumer = Consumer({
-            "bootstrap.servers": kafka.bootstrap,
+            **connection(kafka),
             "client.id": "drukte-doctor",
             "group.id": "drukte-doctor",  # the library asks for one; it is never joined
             "enable.auto.commit": False,

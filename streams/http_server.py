@@ -3,10 +3,13 @@
 
 import asyncio
 import contextlib
+import resource
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
@@ -14,20 +17,70 @@ from granian.server.embed import Server
 from litestar import Litestar
 
 from schemas.errors import FatalError
+from streams.door_settings import ServerTls
 
 HEADER_TIMEOUT_MS = 10_000
-CONNECTIONS = 128
-"""Requests at work at once; more wait in the backlog."""
+CONNECTIONS = 16_384
+"""Open at once, idle and slow ones too: each holds a few kB, and leaves after `HEADER_TIMEOUT_MS`."""
+OWN_FILES = 512
+"""Files and connections that the process itself needs beside those of its clients."""
+BACKLOG = 1_024
 LOOK_S = 0.1
 
 
-def make_server(app: Litestar, host: str, port: int, connections: int = CONNECTIONS) -> Server:
-    """The server of an application, not yet serving: `await server.serve()`, `server.stop()`."""
+def make_server(
+    app: Litestar, host: str, port: int, connections: int = CONNECTIONS, tls: ServerTls | None = None
+) -> Server:
+    """The server of an application, not yet serving: `await server.serve()`, `server.stop()`.
+
+    Parameters
+    ----------
+    app : Litestar
+    host, port
+    connections : int
+        At most so many at once, and no more than the process may have files open; more wait in the backlog.
+    tls : ServerTls, optional
+        Version 1.3 only.
+
+    Raises
+    ------
+    FatalError
+        The certificate or the key cannot be used.
+    """
+    if tls is not None:
+        _check_certificate(tls)
     return Server(
         app, address=host, port=port, interface=Interfaces.ASGINL, http=HTTPModes.http1,
-        websockets=False, backlog=connections, log_enabled=False,
-        http1_settings=HTTP1Settings(header_read_timeout=HEADER_TIMEOUT_MS),
+        websockets=False, backlog=BACKLOG, backpressure=min(connections, _files_allowed() - OWN_FILES),
+        log_enabled=False, http1_settings=HTTP1Settings(header_read_timeout=HEADER_TIMEOUT_MS),
+        ssl_cert=None if tls is None else Path(tls.certificate_file),
+        ssl_key=None if tls is None else Path(tls.key_file),
     )
+
+
+def scheme(tls: ServerTls | None) -> str:
+    """How an address of the server begins."""
+    return "http" if tls is None else "https"
+
+
+def _files_allowed() -> int:
+    """Raise the limit of open files as far as the process itself may, and tell it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS + OWN_FILES
+    if soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return max(soft, 2 * OWN_FILES)
+
+
+def _check_certificate(tls: ServerTls) -> None:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.certificate_file, tls.key_file)
+    except (OSError, ssl.SSLError) as error:
+        raise FatalError(
+            f"drukte.toml: tls.certificate_file = {tls.certificate_file!r}, tls.key_file = {tls.key_file!r}: cannot "
+            f"be used ({error.strerror or type(error).__name__}); give PEM files that belong together"
+        ) from None
 
 
 def check_address_free(host: str, port: int, section: str) -> None:

@@ -11,6 +11,7 @@ from schemas.letter import Letter, decode_letter
 from schemas.log import Topic
 from schemas.refusal import Reason
 from streams import storage
+from streams.kafka_client import connection
 from streams.settings import KafkaSettings
 
 LETTERS = 5_000
@@ -40,7 +41,7 @@ def of_the_log(kafka: KafkaSettings, limit_s: float) -> list[str]:
 def _letters(kafka: KafkaSettings, limit_s: float) -> list[Letter]:
     end_s = time.monotonic() + limit_s
     consumer = Consumer({
-        "bootstrap.servers": kafka.bootstrap, "client.id": "drukte-doctor", "group.id": "drukte-doctor",
+        **connection(kafka), "client.id": "drukte-doctor", "group.id": "drukte-doctor",
         "enable.auto.commit": False, "enable.partition.eof": True, "fetch.wait.max.ms": 50, "log_level": 2,
         "error_cb": lambda _: None,
     })

@@ -27,7 +27,6 @@ from schemas.log import Clock, Kind, LogMessage
 from schemas.reading import Batch, NoValue
 from schemas.registry import Registry
 from schemas.roads import RoadTable, encode_roads
-from schemas.seal import Seal
 from streams.core.admission import admit
 from streams.core.effect import Effect, LiveRows
 from streams.core.layout import MINUTE_US
@@ -96,8 +95,8 @@ class Report:
             self.alerts_opened += effect.state_to is State.FIRING and fresh
             self.alerts_resolved += effect.state_to is State.RESOLVED
             return
-        if isinstance(effect, Seal):
-            return  # a replay releases nothing
+        if not isinstance(effect, LiveRows):
+            return  # a replay tells of windows and alerts only
         by_status = self.windows.setdefault(effect.table, Counter())
         for status, count in Counter(effect.rows.column("status").to_pylist()).items():
             by_status[Status(status).name.lower()] += count
@@ -220,7 +219,7 @@ def _until(effect: Effect, end_us: int) -> Iterator[Effect]:
         if effect.window_end_us <= end_us:
             yield effect
         return
-    if isinstance(effect, Seal):
+    if not isinstance(effect, LiveRows):
         return
     span_us = pc.multiply(pc.cast(effect.rows.column("span_s"), pa.int64()), 1_000_000)
     end = pc.add(pc.cast(effect.rows.column("window_start"), pa.int64()), span_us)

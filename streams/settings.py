@@ -3,12 +3,14 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
 from schemas.errors import FatalError
 from schemas.log import Clock
+from schemas.sighting import Role
+from streams.door_settings import ClientTls, FolderSettings, MqttSettings, PullSettings, ServerTls, SourceSettings
 
 DEFAULT_PATH = Path("drukte.toml")
 
@@ -28,11 +30,19 @@ class KafkaSettings(_Strict, frozen=True, kw_only=True):
         Of `site-log` and `live`; fixed for the life of a deployment.
     mock : bool
         Whether it is librdkafka's mock cluster (the demo): other time-outs, topics cannot be created.
+    tls : ClientTls, optional
+        An empty section is enough where the system trusts the broker's certificate.
+    user, password : str, optional
+        SASL, mechanism `sasl`.
     """
 
     bootstrap: str = "127.0.0.1:9092"
     partitions: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 12
     mock: bool = False
+    tls: ClientTls | None = None
+    user: str | None = None
+    password: str | None = None
+    sasl: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
 
 
 class DatabaseSettings(_Strict, frozen=True, kw_only=True):
@@ -67,7 +77,7 @@ class NdwSettings(_Strict, frozen=True, kw_only=True):
 
 
 class EdgeSettings(_Strict, frozen=True, kw_only=True):
-    """A topic with one native JSON reading a message, of a system that already speaks Kafka.
+    """A topic of a system that already speaks Kafka; a message is a body in its source's format.
 
     Parameters
     ----------
@@ -101,6 +111,17 @@ class GatewaySettings(_Strict, frozen=True, kw_only=True):
         Poll NDW for the city's road sensors.
     edge : EdgeSettings, optional
         Take readings from a topic as well.
+    requests_per_minute : float
+        Of each source; more are put off with 429.
+    sources : dict of str to SourceSettings
+        By source of the city file. As soon as one has a token or a secret, no other source is open.
+    tls : ServerTls, optional
+        Else HTTP without TLS: on loopback, or behind a proxy that has it.
+    mqtt : MqttSettings, optional
+    pulls : dict of str to PullSettings
+        By source of the city file.
+    folders : dict of str to FolderSettings
+        By source of the city file.
     """
 
     host: str = "127.0.0.1"
@@ -111,13 +132,25 @@ class GatewaySettings(_Strict, frozen=True, kw_only=True):
     oldest_s: float = 86_400.0
     ndw: NdwSettings | None = None
     edge: EdgeSettings | None = None
+    requests_per_minute: Annotated[float, msgspec.Meta(gt=0)] = 6_000.0
+    sources: dict[str, SourceSettings] = {}
+    tls: ServerTls | None = None
+    mqtt: MqttSettings | None = None
+    pulls: dict[str, PullSettings] = {}
+    folders: dict[str, FolderSettings] = {}
 
 
 class ServeSettings(_Strict, frozen=True, kw_only=True):
-    """The page: `host` and `port` where it listens."""
+    """The page: `host` and `port` where it listens, `tls` where it does so with a certificate.
+
+    `sighting_tokens` are hashes of tokens (`sha256:HEX`) by role: who may tell sightings. Without any a page on
+    loopback takes them from everybody there, any other page from nobody.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8481
+    tls: ServerTls | None = None
+    sighting_tokens: dict[Role, list[Annotated[str, msgspec.Meta(pattern="^sha256:[0-9a-f]{64}$")]]] = {}
 
 
 class WorkerSettings(_Strict, frozen=True, kw_only=True):
@@ -136,9 +169,10 @@ class WorkerSettings(_Strict, frozen=True, kw_only=True):
 
 
 class AlertmanagerSettings(_Strict, frozen=True, kw_only=True):
-    """Alertmanager: `url` without the path of its API."""
+    """Alertmanager: `url` without the path of its API, `ca_file` as of a webhook."""
 
     url: Annotated[str, msgspec.Meta(pattern="^https?://")] = "http://127.0.0.1:9093"
+    ca_file: str | None = None
 
 
 class WebhookSettings(_Strict, frozen=True, kw_only=True):
@@ -152,11 +186,14 @@ class WebhookSettings(_Strict, frozen=True, kw_only=True):
         Never logged: it may hold a token.
     secret : str
         Shared with the receiver; signs every call.
+    ca_file : str, optional
+        PEM with the authorities that are trusted; else the public ones.
     """
 
     name: Annotated[str, msgspec.Meta(pattern="^[a-z0-9-]+$")]
     url: Annotated[str, msgspec.Meta(pattern="^https?://")]
     secret: Annotated[str, msgspec.Meta(min_length=16)]
+    ca_file: str | None = None
 
 
 class DeliverSettings(_Strict, frozen=True, kw_only=True):

@@ -28,7 +28,15 @@ Connection = psycopg.Connection[TupleRow]
 CONNECT_TIMEOUT_S = 10
 _DROP_CHUNKS = """
 SELECT drop_chunks(%(table)s::regclass, older_than => now() - %(hours)s * interval '1 hour')"""
+_DELETE_CONTEXT = """
+DELETE FROM live.context
+WHERE CASE WHEN ended THEN changed_at ELSE ends_at END < now() - %(hours)s * interval '1 hour'"""
 _DELETE_ROWS = "DELETE FROM {} WHERE window_start < now() - %(hours)s * interval '1 hour'"
+_DELETE_ENGINE: tuple[LiteralString, ...] = (
+    "DELETE FROM engine.sensor_day WHERE day < now() - interval '2 years'",
+    "DELETE FROM engine.refusal_day WHERE day < now() - interval '2 years'",
+    "DELETE FROM engine.integrity WHERE until_at < now() - interval '2 years'",
+)
 # One number for all of Drukte's migrations: two runs at once wait for each other.
 _MIGRATION_LOCK = 0x6472756B7465
 
@@ -151,7 +159,13 @@ def drop_live_older_than(connection: Connection, hours: float) -> int:
         else:
             query = sql.SQL(_DELETE_ROWS).format(sql.Identifier("live", table))
             dropped += connection.execute(query, values).rowcount
-    return dropped
+    dropped += connection.execute(_DELETE_CONTEXT, {"hours": hours}).rowcount
+    dropped += connection.execute(
+        "DELETE FROM live.sensor_health WHERE at < now() - %s * interval '1 hour'", (hours,)).rowcount
+    for statement in _DELETE_ENGINE:
+        dropped += connection.execute(statement).rowcount
+    query = sql.SQL(_DELETE_ROWS).format(sql.Identifier("live", "sighting"))
+    return dropped + connection.execute(query, {"hours": hours}).rowcount
 
 
 def drop_alerts_older_than(connection: Connection, days: float) -> int:

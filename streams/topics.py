@@ -19,6 +19,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, onl
 
 from schemas.errors import FatalError, TransientError
 from schemas.log import Topic
+from streams.kafka_client import connection
 from streams.settings import KafkaSettings
 
 HOUR_MS = 3_600_000
@@ -74,6 +75,7 @@ def topic_plans(partitions: int) -> list[TopicPlan]:
         TopicPlan(Topic.LEDGER, 1, {"retention.ms": "-1", "cleanup.policy": "delete"}),
         TopicPlan(Topic.CITY, 1, {"retention.ms": "-1", "cleanup.policy": "delete"} | _size()),
         TopicPlan(Topic.DEAD_LETTERS, 1, {"retention.ms": str(7 * 24 * HOUR_MS)}),
+        TopicPlan(Topic.DEAD_LETTER_BODIES, 1, exact | _size()),
     ]
 
 
@@ -126,7 +128,7 @@ def _ensure_in_mock(kafka: KafkaSettings, timeout_s: float) -> None:
             f"partitions in every topic; set kafka.partitions = {MOCK_PARTITIONS}"
         )
     # A producer's question about a topic makes the mock create it; it knows no CreateTopics.
-    producer = Producer({"bootstrap.servers": kafka.bootstrap, "log_level": 2})
+    producer = Producer({**connection(kafka), "log_level": 2})
     for topic in Topic:
         try:
             producer.list_topics(topic.value, timeout=timeout_s)
@@ -142,7 +144,7 @@ class _Setup:
         self._timeout_s = timeout_s
         self._plans = topic_plans(kafka.partitions)
         self._admin = AdminClient({
-            "bootstrap.servers": kafka.bootstrap, "socket.timeout.ms": round(timeout_s * 1000), "log_level": 2
+            **connection(kafka), "socket.timeout.ms": round(timeout_s * 1000), "log_level": 2
         })
 
     def create_missing(self) -> None:

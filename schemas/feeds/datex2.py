@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measured data of DATEX II v2 as NDW publishes it: flows and speeds of a city's road sensors.
+"""Measured data of DATEX II as NDW and others publish it: flows and speeds of a city's road sensors.
 
-The rules N1 to N14 are those of the feed reference, section 3.
+Version 3 is respelled as version 2 (`schemas.feeds.datex2v3`). The rules N1 to N14 are those of the feed
+reference, section 3.
 """
 
 from collections import Counter
@@ -12,6 +13,7 @@ import numpy as np
 from lxml.etree import _Element as Element
 
 from schemas.errors import RefusedError
+from schemas.feeds import datex2v3
 from schemas.feeds.datex2_channels import RoadChannels, SiteChannels
 from schemas.feeds.datex2_sites import SiteRecord, SiteTable, read_site_table
 from schemas.feeds.datex2_values import ValueColumns
@@ -38,7 +40,7 @@ from schemas.feeds.datex2_words import (
 from schemas.feeds.decoded import Decoded, Tally
 from schemas.feeds.instants import NO_INSTANT, InstantCache
 from schemas.feeds.xml_stream import elements, local_name
-from schemas.reading import Metric
+from schemas.reading import Batch, Metric
 from schemas.refusal import Reason, Refusal
 
 __all__ = [
@@ -47,6 +49,10 @@ __all__ = [
 
 DECOMPRESSED_LIMIT_BYTES = 200_000_000
 """The national publication is 70 MB."""
+PASSED_TYPES = {"trafficconcentration": "loop_occupancies", "trafficheadway": "headways"}
+"""Types of values that loops measure and Drukte does not use, and the names under which they are counted."""
+SINGLE_VEHICLES = "individualvehicledatavalues"
+"""The type of a value about one vehicle: person-level."""
 _TRUE = ("true", "1")
 
 
@@ -75,44 +81,49 @@ def decode_measured(
     stream : bytes or binary file
     channels : RoadChannels
     time_meaning : TimeMeaning
-        Of `measurementTimeDefault` and of a value's own time, which goes before it.
+        Of `measurementTimeDefault` and of a value's own time, which goes before it, where the document leaves it
+        open: version 3 may say it.
     limit_bytes : int
         Of the document, after decompression.
 
     Raises
     ------
     RefusedError
-        As `schemas.feeds.xml_stream.elements`, and `malformed` for another kind of document.
+        As `schemas.feeds.xml_stream.elements`, `malformed` for another kind of document, and `person-level` for
+        values about single vehicles.
     """
-    reader = _PublicationReader(channels)
+    reader = _PublicationReader(channels, time_meaning)
     is_measured = False
-    heads = (PAYLOAD, SITE_TABLE_REFERENCE)
-    for kind, element in elements(stream, SITE_MEASUREMENTS, PAYLOAD, heads, limit_bytes):
+    heads = (*_PAYLOADS, SITE_TABLE_REFERENCE)
+    for kind, element in elements(stream, _SITES, _PAYLOADS, heads, limit_bytes):
         if kind == "item":
             reader.add_site(element)
-        elif element.tag == PAYLOAD:
-            is_measured = local_name(element.get(XSI_TYPE)) == MEASURED_DATA_PUBLICATION
+        elif element.tag in _PAYLOADS:
+            is_measured |= local_name(element.get(XSI_TYPE)) == MEASURED_DATA_PUBLICATION
             reader.begin_publication()
         else:
             reader.add_table_reference(element)
     if not is_measured:
         raise RefusedError(
             Reason.MALFORMED,
-            "document holds no MeasuredDataPublication of DATEX II v2; check the address of the source",
+            "document holds no MeasuredDataPublication of DATEX II v2 or v3; check the address of the source",
         )
-    return reader.decoded(time_meaning)
+    return reader.decoded()
 
 
 class _PublicationReader:
-    """Gathers the values of one publication."""
+    """Gathers the values of one document."""
 
-    def __init__(self, channels: RoadChannels) -> None:
+    def __init__(self, channels: RoadChannels, time_meaning: TimeMeaning) -> None:
         self._channels = channels
         self._instants = InstantCache()
         self._published_us: int | None = None
         self._publication_begins = False
         self._types = _TypeCache()
-        self._values = ValueColumns()
+        self._values = {meaning: ValueColumns() for meaning in TimeMeaning}
+        self._time_meaning = time_meaning
+        self._columns = self._values[time_meaning]
+        """Of the site at hand."""
         self._tally: Counter[str] = Counter(dict.fromkeys(Tally, 0))
         self._refused: Counter[tuple[Reason, str]] = Counter()
         self._sites_apart: dict[Reason, set[str]] = {Reason.UNKNOWN_SITE: set(), Reason.NOT_A_POINT: set()}
@@ -134,6 +145,8 @@ class _PublicationReader:
             self._publication_begins = False
             self._add_publication_time(site.getparent())
         self._tally[Tally.SITES] += 1
+        if datex2v3.is_version_3(site):
+            self._respell(site)
         reference = site.find(SITE_REFERENCE)
         key = "" if reference is None else reference.get("id", "").strip()
         known = self._channels.sites.get(key)
@@ -148,9 +161,19 @@ class _PublicationReader:
             self._tally[Tally.SITES_JOINED] += 1
             self._read(site, key, known)
 
+    def _respell(self, site: Element) -> None:
+        """Give a site of version 3 the names of version 2; it may say itself what its stamp means."""
+        said = datex2v3.respell(site)
+        self._columns = self._values[_MEANINGS.get(said, self._time_meaning)]
+        if said and said not in _MEANINGS:
+            for stamp in site.findall(TIME_DEFAULT):
+                stamp.text = None  # a meaning that is not known is no time
+
     def _add_publication_time(self, payload: Element | None) -> None:
         """Keep the latest publication time; what stands before a site is freed with it, so it is read early."""
-        text = None if payload is None else payload.findtext(PUBLICATION_TIME)
+        text = None
+        if payload is not None:
+            text = payload.findtext(PUBLICATION_TIME) or payload.findtext(datex2v3.PUBLICATION_TIME)
         published_us = self._instants[text]
         if published_us != NO_INSTANT:
             self._published_us = max(self._published_us or published_us, published_us)
@@ -169,9 +192,17 @@ class _PublicationReader:
                     if tag == BASIC_DATA:
                         refused = self._read_value(part, index, known, begin)
                         if refused is not None:
-                            self._refused[refused, key] += 1
+                            self._refuse(part, refused, key)
                     elif tag == MEASURED_VALUE_EXTENSION:
                         self._count_references(part)
+
+    def _refuse(self, basic: Element, reason: Reason, site: str) -> None:
+        """Count a value that is not read: under its own name where a loop measures it, else as refused."""
+        kind = local_name(basic.get(XSI_TYPE))
+        if reason is Reason.UNUSED_TYPE and kind in PASSED_TYPES:
+            self._tally[PASSED_TYPES[kind]] += 1
+        else:
+            self._refused[reason, site] += 1
 
     def _read_value(self, basic: Element, index: str, known: SiteChannels, begin: int) -> Reason | None:
         """Take in one value, or say why not."""
@@ -204,7 +235,7 @@ class _PublicationReader:
             elif tag == DATA_ERROR:
                 data_error = (part.text or "").strip().casefold() in _TRUE
         attributes = cast("list[tuple[str, str]]", data.items())  # lxml gives text, its stubs allow bytes
-        self._values.append(row, begin, number, data_error, period, attributes)
+        self._columns.append(row, begin, number, data_error, period, attributes)
         return None
 
     def _count_references(self, extension: Element) -> None:
@@ -213,12 +244,17 @@ class _PublicationReader:
             self._tally[Tally.REFERENCE_VALUES] += 1
             self._tally[Tally.REFERENCE_FLOWS] += next(norm.iter(FLOW_RATE), None) is not None
 
-    def decoded(self, time_meaning: TimeMeaning) -> Decoded:
+    def decoded(self) -> Decoded:
         """Everything read so far."""
-        batch, refused = self._values.readings(
-            self._channels, time_meaning is TimeMeaning.END, self._tally
-        )
-        refusals = self._refusals(self._refused + refused)
+        refused = Counter(self._refused)
+        batches = []
+        for meaning, columns in self._values.items():
+            if len(columns) or columns is self._values[self._time_meaning]:
+                batch, unread = columns.readings(self._channels, meaning is TimeMeaning.END, self._tally)
+                batches.append(batch)
+                refused += unread
+        batch = batches[0] if len(batches) == 1 else Batch.concatenated(batches)
+        refusals = self._refusals(refused)
         self._tally[Tally.READINGS] = len(batch)
         self._tally[Tally.READINGS_WITHOUT_VALUE] = int(np.count_nonzero(np.isnan(batch.value)))
         self._tally[Tally.REFUSED_VALUES] = sum(refusal.count for refusal in refusals)
@@ -245,10 +281,21 @@ class _TypeCache(dict[str | None, tuple[Metric, str, str] | None]):
     """How each `xsi:type` is read, prefix and case left aside; None for one that is not."""
 
     def __missing__(self, xsi_type: str | None) -> tuple[Metric, str, str] | None:
-        read_as = self[xsi_type] = DATA_OF_TYPE.get(local_name(xsi_type))
+        kind = local_name(xsi_type)
+        if kind == SINGLE_VEHICLES:
+            raise _single_vehicles()
+        read_as = self[xsi_type] = DATA_OF_TYPE.get(kind)
         return read_as
 
 
+def _single_vehicles() -> RefusedError:
+    return RefusedError(
+        Reason.PERSON_LEVEL, "document holds values about single vehicles; ask the sender for flows and mean speeds")
+
+
+_PAYLOADS = (PAYLOAD, *datex2v3.PAYLOADS)
+_SITES = (SITE_MEASUREMENTS, datex2v3.SITE_MEASUREMENTS)
+_MEANINGS = {datex2v3.BEGIN_TIME: TimeMeaning.START, datex2v3.END_TIME: TimeMeaning.END}
 _NO_ROWS: dict[str, int] = {}
 _APART = {
     Reason.UNKNOWN_SITE: "not in this city's roads",
@@ -267,4 +314,9 @@ _DETAILS = {
 
 
 def _value_count(site: Element) -> int:
-    return sum(1 for _ in site.iter(BASIC_DATA))
+    count = 0
+    for basic in site.iter(BASIC_DATA):
+        if local_name(basic.get(XSI_TYPE)) == SINGLE_VEHICLES:
+            raise _single_vehicles()
+        count += 1
+    return count

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The measurement site table of DATEX II v2: where each detector stands and what its channels count."""
+"""The measurement site table of DATEX II v2 or v3: where each detector stands and what its channels count."""
 
 import math
 from collections import Counter
@@ -11,6 +11,7 @@ from lxml.etree import _Element as Element
 from lxml.etree import tostring
 
 from schemas.errors import RefusedError
+from schemas.feeds import datex2v3
 from schemas.feeds.datex2_words import (
     COMPARISONS,
     METRIC_OF_VALUE_TYPE,
@@ -166,17 +167,21 @@ def read_site_table(
     reader = _TableReader()
     headings: list[tuple[str, str]] = []
     is_table = False
-    for kind, element in elements(stream, SITE_RECORD, SITE_TABLE, (PAYLOAD, SITE_TABLE), limit_bytes):
+    tables = (SITE_TABLE, datex2v3.SITE_TABLE)
+    heads = (PAYLOAD, *datex2v3.PAYLOADS, *tables)
+    for kind, element in elements(stream, (SITE_RECORD, datex2v3.SITE), tables, heads, limit_bytes):
         if kind == "item":
+            if datex2v3.is_version_3(element):
+                datex2v3.respell(element)
             reader.add(element)
-        elif element.tag == PAYLOAD:
-            is_table = local_name(element.get(XSI_TYPE)) == SITE_TABLE_PUBLICATION
+        elif element.tag not in tables:
+            is_table |= local_name(element.get(XSI_TYPE)) == SITE_TABLE_PUBLICATION
         else:
             headings.append((element.get("id", "").strip(), canonical_version(element.get("version"))))
     if not is_table:
         raise RefusedError(
             Reason.MALFORMED,
-            "document holds no MeasurementSiteTablePublication of DATEX II v2; fetch `measurement_current`",
+            "document holds no MeasurementSiteTablePublication of DATEX II v2 or v3; fetch `measurement_current`",
         )
     table_id, version = headings[0] if headings else ("", "")
     return SiteTable(table_id, version, reader.records, {str(name): count for name, count in reader.tally.items()})

@@ -49,6 +49,9 @@ class ValueColumns:
         self._inputs_used: dict[int, float] = {}
         self._quality: dict[int, float] = {}
 
+    def __len__(self) -> int:
+        return len(self._row)
+
     def append(
         self,
         row: int,

@@ -1,46 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """The formats that a source may speak: one entry each, with what it counts and who decodes it."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from schemas.feeds import (
+    axis,
+    cmsa,
+    device_counts,
+    eco_counter,
+    hikvision,
+    mapped_csv,
+    ngsi_ld,
+    onvif,
+    sensorthings,
+    situations,
+    telraam,
+    xovis,
+)
+from schemas.feeds.format import Context, Format
 
-from schemas.city import Source
-from schemas.feeds.observed import Observed
+__all__ = ["FORMATS", "Context", "Format"]
 
-Context = Mapping[str, str]
-"""What came beside a body: `topic` of an MQTT message, `content-type`, `name` of a file, `received_us`."""
+_ALL: tuple[Format, ...] = (
+    axis.FORMAT, cmsa.FORMAT, cmsa.ZONES_FORMAT, eco_counter.FORMAT, hikvision.FORMAT, mapped_csv.FORMAT,
+    onvif.FORMAT, telraam.FORMAT, xovis.FORMAT,
+    device_counts.FORMAT, ngsi_ld.FORMAT, sensorthings.FORMAT, situations.FORMAT,
+)
 
-
-@dataclass(frozen=True, slots=True)
-class Format:
-    """One format.
-
-    Parameters
-    ----------
-    key : str
-        As `format` in the city file.
-    title : str
-    semantics : str
-        How it counts, for people: interval, cumulative, rate or instant, by metric.
-    decode : callable
-        Body, the source's settings and what came beside the body -> what it says. Raises `RefusedError` for a
-        body as a whole: `malformed`, `person-level`.
-    looks_like : callable
-        Whether a body looks like this format; cheap, never raises.
-    proven : bool
-        Whether real messages of it were read; false where only its documentation was.
-    notes : str
-        Where its facts come from, and its traps.
-    """
-
-    key: str
-    title: str
-    semantics: str
-    decode: Callable[[bytes, Source, Context], Observed]
-    looks_like: Callable[[bytes], bool]
-    proven: bool = True
-    notes: str = field(default="")
-
-
-FORMATS: dict[str, Format] = {}
-"""By key; `native` and `datex2` have doors of their own (see `streams.gateway.intake`)."""
+FORMATS: dict[str, Format] = {one.key: one for one in _ALL}
+"""By key; `native`, `datex2` and `datex2-situations` have doors of their own (see `streams.gateway.intake`)."""

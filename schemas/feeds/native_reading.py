@@ -12,7 +12,7 @@ import msgspec
 
 from schemas.errors import RefusedError
 from schemas.reading import QUALITY_FULL
-from schemas.refusal import PERSON_LEVEL_FIELDS, Reason, Refusal, normalised, person_level_fields
+from schemas.refusal import Reason, Refusal, person_level_fields, shown_path
 
 
 class RawReading(msgspec.Struct, forbid_unknown_fields=True, rename={"from_": "from"}, gc=False):
@@ -141,7 +141,7 @@ def _every_member(pairs: list[tuple[str, object]]) -> dict[str, object]:
 def _refuse_person_level(documents: Iterable[object]) -> None:
     """Refuse the whole body for one such field; names that are not ours are not repeated."""
     found = Counter(
-        _shown_path(path) for document in documents for path in person_level_fields(document)
+        shown_path(path, FIELDS) for document in documents for path in person_level_fields(document)
     )
     if found:
         paths = ", ".join(sorted(found)[:_NAMES_LIMIT])
@@ -150,17 +150,6 @@ def _refuse_person_level(documents: Iterable[object]) -> None:
             f"body describes single persons or devices ({paths}); nothing of it was kept. Ask the supplier "
             "for counts for an interval",
         )
-
-
-def _shown_path(path: str) -> str:
-    root, *steps = path.split(".")
-    return ".".join([root, *map(_shown_step, steps)])
-
-
-def _shown_step(step: str) -> str:
-    name, mark, _ = step.partition("[]")
-    known = name in FIELDS or normalised(name) in PERSON_LEVEL_FIELDS
-    return (name if known else "*") + mark
 
 
 def _gather(where: str, document: object, gathered: _Gathered) -> None:

@@ -16,7 +16,7 @@ from schemas.city_timeline import Timeline
 from schemas.errors import DrukteError, RefusedError
 from schemas.feeds.decoded import Decoded, Tally
 from schemas.reading import QUALITY_FULL, Batch, Metric, NoValue
-from schemas.refusal import Reason, Refusal, person_level_fields
+from schemas.refusal import Reason, Refusal, person_level_fields, shown_path
 from schemas.registry import SEMANTICS, Registry
 
 LONGEST_SPAN_US = (2**31 - 1) * 1000
@@ -107,11 +107,11 @@ def refuse_persons(document: object) -> None:
     Raises
     ------
     RefusedError
-        `person-level`, with the path of the first such field; paths hold no values.
+        `person-level`, with the path of the first such field; names that came from the sender are not repeated.
     """
     for path in person_level_fields(document):
         raise RefusedError(
-            Reason.PERSON_LEVEL, f"field {path} describes one person or device; ask the sender for counts")
+            Reason.PERSON_LEVEL, f"field {shown_path(path)} describes one person or device; ask the sender for counts")
 
 
 def placed(observed: Observed, registries: Registry | Timeline[Registry], source: str) -> Decoded:

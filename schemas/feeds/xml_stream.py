@@ -26,17 +26,18 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def elements(
-    stream: bytes | BinaryIO, item: str, parent: str, heads: tuple[str, ...], limit_bytes: int
+    stream: bytes | BinaryIO, item: str | tuple[str, ...], parent: str | tuple[str, ...], heads: tuple[str, ...],
+    limit_bytes: int,
 ) -> Iterator[Event]:
     """Go through a document that may be gzipped; each item is freed when the next one is asked for.
 
     Parameters
     ----------
     stream : bytes or binary file
-    item : str
-        Tag in Clark's notation (`{namespace}name`) of the elements that are given whole.
-    parent : str
-        Tag that an item must stand in directly; elsewhere it is passed over.
+    item : str or tuple of str
+        Tags in Clark's notation (`{namespace}name`) of the elements that are given whole.
+    parent : str or tuple of str
+        Tags that an item must stand in directly; elsewhere it is passed over.
     heads : tuple of str
         Tags of elements that are given when they begin, with attributes but without content.
     limit_bytes : int
@@ -53,8 +54,10 @@ def elements(
         `forbidden-xml` for a document type or an entity; `malformed` for what is no well-formed XML in an
         encoding like ASCII; `too-large` beyond one of the limits.
     """
+    items = (item,) if isinstance(item, str) else item
+    parents = (parent,) if isinstance(parent, str) else parent
     parser = etree.XMLPullParser(
-        events=("start", "end"), tag=(item, *heads), resolve_entities=False, no_network=True, load_dtd=False,
+        events=("start", "end"), tag=(*items, *heads), resolve_entities=False, no_network=True, load_dtd=False,
         dtd_validation=False, huge_tree=False, recover=False, remove_comments=True, remove_pis=True,
         remove_blank_text=True, collect_ids=False,
     )
@@ -66,12 +69,12 @@ def elements(
             _check_errors(parser)
             for event, read in parser.read_events():
                 element = cast("Element", read)  # a tuple only for events of namespaces, not asked for
-                if element.tag != item:
+                if element.tag not in items:
                     if event == "start":
                         heads_seen += 1
                         _check_no_document_type(element)
                         yield "head", element
-                elif event == "end" and _stands_in(element, parent):
+                elif event == "end" and _stands_in(element, parents):
                     yield "item", element
                     _free(element)
                     unfreed_bytes = 0
@@ -92,9 +95,9 @@ def local_name(qualified: str | None) -> str:
     return (qualified or "").rpartition(":")[2].strip().casefold()
 
 
-def _stands_in(element: Element, parent: str) -> bool:
+def _stands_in(element: Element, parents: tuple[str, ...]) -> bool:
     above = element.getparent()
-    return above is not None and above.tag == parent
+    return above is not None and above.tag in parents
 
 
 def _free(element: Element) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.city import Semantics
-from schemas.reading import METRIC_LIMIT, QUALITY_FULL, Batch, Metric, NoValue
+from schemas.reading import DEVICE_COUNTS, METRIC_LIMIT, QUALITY_FULL, Batch, Metric, NoValue
 from schemas.refusal import Reason, Refusal
 from schemas.registry import NOT_MEASURED, SEMANTICS, Registry
 
@@ -23,6 +23,8 @@ SPEED_LIMIT_KM_H = 300.0
 """The greatest mean speed of a minute in the national publication of 2016 was 245."""
 RUNNING_COUNT_LIMIT = 2.0**40
 """Of a counter since its last reset; in parts of 1/3600 it is still exact as a double."""
+DEVICES_LIMIT = 65_535.0
+"""Around one receiver: what its 16-bit counter holds."""
 DEVICE_STATE_LIMIT = 2.0**31
 UPTIME_LIMIT = 1.0
 SHORTEST_SPAN_S = 1.0
@@ -41,7 +43,10 @@ _DETAILS = {
     Reason.BAD_VALUE: "negative, infinite, implausible, or no value without a reason; look at the sensor",
     Reason.IN_FUTURE: "stamped later than now and the allowed skew; set the sensor's clock",
     Reason.TOO_OLD: "no window takes it in any more; send it as a back-fill",
-    Reason.OUT_OF_SERVICE: "outside the sensor's start and end dates; renew them or switch it off",
+    Reason.OUT_OF_SERVICE: "outside the sensor's start and end dates, or in a time out of service; renew the dates, "
+                           "end that time, or switch it off",
+    Reason.NOT_ACTIVATED: "no activation of the city file lets devices be counted in this zone then; switch the "
+                          "sensor off, or have the privacy officer sign one",
 }
 
 
@@ -66,8 +71,8 @@ def admit(
     -------
     tuple of Batch and list of Refusal
         The readings kept, in order; the others counted by reason and sensor. A reading that fails in several
-        ways counts under the first of: sensor, metric, source, span, value, future, age, dates. A reading
-        without a value passes with its reason for that.
+        ways counts under the first of: sensor, metric, source, span, value, future, age, dates, activation. A
+        reading without a value passes with its reason for that.
     """
     if not len(batch):
         return batch, []
@@ -88,7 +93,9 @@ def admit(
         Reason.TOO_OLD: batch.begin < (now_us - oldest_us) - span_us,
         Reason.OUT_OF_SERVICE: (batch.begin < registry.start_us[number])
         | (batch.begin >= registry.end_us[number])
-        | (batch.begin > registry.end_us[number] - span_us),
+        | (batch.begin > registry.end_us[number] - span_us)
+        | _in_gap(batch, registry, span_us),
+        Reason.NOT_ACTIVATED: _not_activated(batch, registry, span_us),
     }
     code = np.select(list(failed.values()), range(1, len(failed) + 1), 0)
     if not code.any():
@@ -98,6 +105,31 @@ def admit(
 
 def _is_road(batch: Batch) -> Mask:
     return np.isin(batch.metric, (Metric.VEHICLES, Metric.SPEED))
+
+
+def _in_gap(batch: Batch, registry: Registry, span_us: npt.NDArray[np.int64]) -> Mask:
+    """Readings that touch a time in which their sensor is out of service."""
+    touched = np.zeros(len(batch), np.bool_)
+    for number, gaps in registry.gaps.items():
+        mine = batch.sensor == number
+        if mine.any():
+            for from_us, until_us in gaps:
+                inside = (batch.begin >= from_us) & (batch.begin < until_us)
+                touched |= mine & (inside | ((batch.begin < from_us) & (batch.begin > from_us - span_us)))
+    return touched
+
+
+def _not_activated(batch: Batch, registry: Registry, span_us: npt.NDArray[np.int64]) -> Mask:
+    """Counts of devices that do not lie whole within one activation of their zone."""
+    refused: Mask = np.isin(batch.metric, DEVICE_COUNTS)
+    if not refused.any():
+        return refused
+    for number in np.unique(batch.sensor[refused]).tolist():
+        mine = batch.sensor == number
+        for start_us, end_us in registry.activations.get(number, ()):
+            within = (batch.begin >= start_us) & (batch.begin < end_us) & (batch.begin <= end_us - span_us)
+            refused &= ~(mine & within)
+    return refused
 
 
 def _plausible(batch: Batch, semantics: npt.NDArray[np.int8], lanes: npt.NDArray[np.int32]) -> Mask:
@@ -113,6 +145,8 @@ def _plausible(batch: Batch, semantics: npt.NDArray[np.int8], lanes: npt.NDArray
         Metric.SPEED: lambda: SPEED_LIMIT_KM_H,
         Metric.DEVICE_STATE: lambda: DEVICE_STATE_LIMIT,
         Metric.UPTIME: lambda: UPTIME_LIMIT,
+        Metric.DEVICES_WIFI: lambda: DEVICES_LIMIT,
+        Metric.DEVICES_BLE: lambda: DEVICES_LIMIT,
     }
     limit = np.zeros(len(batch))
     for metric, limit_for in limit_of.items():

@@ -66,6 +66,13 @@ class ChannelWindow:
     weight: Floats
 
 
+def without(window: ChannelWindow, channel: npt.NDArray[np.bool_]) -> ChannelWindow:
+    """As if the channels of the mask had reported nothing."""
+    return ChannelWindow(
+        np.where(channel, 0, window.parts), np.where(channel, 0, window.covered_us),
+        np.where(channel, np.nan, window.mean), np.where(channel, np.nan, window.weight))
+
+
 def channel_windows(layout: Layout, slots: Slots, channel: npt.NDArray[np.intp], start_us: Ints,
                     span_us: Ints) -> ChannelWindow:
     """Counts and means of channels over windows [start, start + span), one window a channel."""
@@ -107,7 +114,8 @@ def _differences(layout: Layout, slots: Slots, channel: npt.NDArray[np.intp], fi
     """Running counts as counts of the intervals between them.
 
     A difference belongs to (earlier, later]. There is none for the first sample, after a reset (the count
-    fell and does not roll over there) and over a gap of more than three intervals: that time is missing.
+    fell and does not roll over there), across a swap of the device and over a gap of more than three intervals:
+    that time is missing.
     """
     begin, value = slots.begin[at], slots.value[at]
     interval = layout.channel_interval_us[channel][:, None]
@@ -122,9 +130,10 @@ def _differences(layout: Layout, slots: Slots, channel: npt.NDArray[np.intp], fi
     span_us = np.where(known & (earlier >= 0), begin - begin_before, 0)
     difference = value - value_before
     rolls = layout.channel_rolls_over_at[channel][:, None] * PARTS
+    swapped = layout.swapped_between(channel, begin_before, begin)
     rolled = (difference < 0) & np.isfinite(rolls) & (value_before > ROLL_OVER_SHARE * rolls)
     difference = np.where(rolled, difference + np.where(np.isfinite(rolls), rolls, 0.0), difference)
-    good = (span_us > 0) & (span_us <= LONGEST_GAP * interval) & (difference >= 0)
+    good = (span_us > 0) & (span_us <= LONGEST_GAP * interval) & (difference >= 0) & ~swapped
     return _Readings(np.where(good, begin_before, EMPTY), np.maximum(span_us, 1),
                      np.where(good, difference, np.nan), np.full(at.shape, np.nan, np.float32))
 

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from schemas.alert import Transition
+from schemas.context import ContextRecord
+from schemas.health import HealthTable, Purged
 from schemas.live import LiveTable
 from schemas.seal import Seal
+from schemas.sighting import SightingShown
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,4 +21,19 @@ class LiveRows:
     rows: pa.RecordBatch
 
 
-Effect = LiveRows | Transition | Seal
+@dataclass(frozen=True, slots=True)
+class LiveContext:
+    """Context records, each in its newest version, for one message on `live`."""
+
+    records: tuple[ContextRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HealthRows:
+    """Rows about sensors, with the columns of `schemas.health.HEALTH_SCHEMAS[table]`."""
+
+    table: HealthTable
+    rows: pa.RecordBatch
+
+
+Effect = LiveRows | Transition | Seal | LiveContext | SightingShown | HealthRows | Purged

@@ -90,8 +90,11 @@ class Grains:
         """Begin of the earliest quarter of each place that is not harvested yet."""
         return self._harvested[place]
 
-    def closed(self, place: Places, end_us: Ints, slots: Slots) -> None:
-        """Harvest the quarters that end with these places' closed windows (or within them, where rows are long)."""
+    def closed(self, place: Places, end_us: Ints, slots: Slots, usable: Mask) -> None:
+        """Harvest the quarters that end with these places' closed windows (or within them, where rows are long).
+
+        Channels that are not `usable` add nothing: their time is without coverage.
+        """
         while True:
             due = self._harvested[place] + QUARTER_US <= end_us
             place, end_us = place[due], end_us[due]
@@ -99,7 +102,7 @@ class Grains:
                 return
             for start_us in np.unique(self._harvested[place]).tolist():
                 mine = place[self._harvested[place] == start_us]
-                self._harvest(mine, start_us, slots)
+                self._harvest(mine, start_us, slots, usable)
             self._harvested[place] += QUARTER_US
 
     def _at(self, start_us: int) -> int:
@@ -116,7 +119,17 @@ class Grains:
             kept[at] = 0
         self.start_us[at] = UNUSED
 
-    def _harvest(self, place: Places, start_us: int, slots: Slots) -> None:
+    def forget_rows_of(self, channel: Places) -> None:
+        """Empty the open quarters of rows that only these channels feed; they will be sealed as missing."""
+        row = self.rows.channel_row
+        others = np.ones(len(row), np.bool_)
+        others[channel] = False
+        alone = np.setdiff1d(row[channel], row[others])
+        alone = alone[alone >= 0]
+        for kept in (self.value, self.covered, self.vehicles):
+            kept[:, alone] = 0
+
+    def _harvest(self, place: Places, start_us: int, slots: Slots, usable: Mask) -> None:
         at = self._at(start_us)
         position = np.full(len(self._layout.place_kind), -1, np.intp)
         position[place] = np.arange(len(place))
@@ -125,9 +138,10 @@ class Grains:
         self.expected[at, row] = self.rows.expected[row] * (QUARTER_US // MILLI)
         fed = np.flatnonzero((self.rows.channel_row >= 0) & (position[self._layout.channel_place] >= 0)
                              & self._layout.channel_counted)
-        instant = self._layout.channel_semantics[fed] == Rate.INSTANT
-        self._add_people(at, fed[instant], start_us, slots)
-        self._add_counts(at, fed[~instant], start_us, slots)
+        used = fed[usable[fed]]
+        instant = self._layout.channel_semantics[used] == Rate.INSTANT
+        self._add_people(at, used[instant], start_us, slots)
+        self._add_counts(at, used[~instant], start_us, slots)
         self._note_slots(at, fed, start_us, slots)
 
     def _add_people(self, at: int, channel: Places, start_us: int, slots: Slots) -> None:
@@ -203,6 +217,18 @@ class Grains:
                                 weight[allowed], start_us)
                     taken[allowed] = True
             start = start + QUARTER_US
+
+    def arrived(self, group: Group, channel: Places, begin: Ints) -> Mask:
+        """Readings of quarters in the ring that had been there before, by their slots' bits."""
+        start = begin // QUARTER_US * QUARTER_US
+        at = start // QUARTER_US % RING
+        kept = (self.start_us[at] == start) & (self.rows.channel_row[channel] >= 0)
+        bit = begin // group.interval_us - start // group.interval_us
+        byte = np.where(kept, self._offset[channel] + bit // 8, 0)
+        known = np.zeros(len(begin), np.bool_)
+        if kept.any():
+            known = (self._arrived[at, byte] >> (bit % 8).astype(np.uint8)) & 1 > 0
+        return np.asarray(kept & known)
 
     def _arrivals(self, group: Group, channel: Places, begin: Ints) -> tuple[Mask, Mask]:
         """Readings of open quarters whose slot's bit was not set (it is now), and those where it was."""

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The dense numbering of one partition: places that close windows, and channels that feed them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from schemas.city import OUTSIDE, City, Measure, Semantics, Sensor, SensorStatus
+from schemas.city_service import gaps_us, swaps_us
 from schemas.ids import IdKind
 from schemas.reading import METRIC_BY_KEY, METRIC_LIMIT, Metric
 from schemas.roads import ALLOWED_DELAY_S
@@ -18,8 +20,14 @@ MINUTE_US = 60_000_000
 SECOND_US = 1_000_000
 RING_SLACK_US = 15 * MINUTE_US
 """How far the slots reach back beyond the allowed delay."""
+NO_SWAP = 1 << 62
+"""The time of a swap that never comes."""
 NEVER_EARLY = 1 << 40
 """Expected slots of a place whose sensors report on events: no number of them is complete."""
+
+
+COUNTED_METRICS = (Metric.PEOPLE, Metric.IN, Metric.OUT, Metric.VEHICLES, Metric.SPEED)
+"""What rows, levels and cells are made of; all else is a device's own state, or a count of devices."""
 
 
 class PlaceKind(IntEnum):
@@ -100,6 +108,8 @@ class _Channel:
     view_area_m2: float
     lane: str = ""
     rolls_over_at: float = np.inf
+    gaps_us: list[tuple[int, int]] = field(default_factory=list)
+    swaps_us: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -128,14 +138,19 @@ class Layout:
         Places of the two zones that a gate joins; -1 for `outside` and for other kinds.
     channel_place, channel_role, channel_semantics, channel_interval_us, channel_delay_us, channel_hold_us,
     channel_on_event, channel_counted, channel_view_m2, channel_rolls_over_at : arrays over channels
-        `counted` is false for sensors on trial, for those slower than the place's rows and for device
-        metrics.
+        `counted` is false for sensors on trial, for those slower than the place's rows and for metrics
+        that are not in `COUNTED_METRICS`.
     channel_research : bool array
         As `counted`, but true for the slower ones.
     channel_partner : int array
         For a mean speed the channel that counts the same lane's vehicles; -1 for none.
     channel_group : int16 array
         Position in `groups`.
+    channel_sensor : int32 array
+        Number of the channel's sensor in `CITY.ids`.
+    gap_channel, gap_from_us, gap_until_us : arrays over times [from, until) in which a channel is out of service
+    swaps_us : int64 array, channels x most swaps of any
+        When another device took over, ascending; `NO_SWAP` where there are fewer.
     groups : list of Group
     lookup : int array, sensor numbers x METRIC_LIMIT
         The channel of a reading, or -1; the sensors of one metric lie side by side in memory.
@@ -162,6 +177,11 @@ class Layout:
     channel_rolls_over_at: npt.NDArray[np.float64]
     channel_partner: npt.NDArray[np.intp]
     channel_group: npt.NDArray[np.int16]
+    channel_sensor: npt.NDArray[np.int32]
+    gap_channel: npt.NDArray[np.intp]
+    gap_from_us: npt.NDArray[np.int64]
+    gap_until_us: npt.NDArray[np.int64]
+    swaps_us: npt.NDArray[np.int64]
     groups: list[Group]
     lookup: npt.NDArray[np.intp]
 
@@ -178,6 +198,25 @@ class Layout:
         found = np.full(len(sensor), -1, np.intp)
         found[numbered] = self.lookup[sensor[numbered], metric[numbered]]
         return found
+
+    @property
+    def has_gaps_in_service(self) -> bool:
+        """Whether any channel is ever out of service."""
+        return len(self.gap_channel) > 0
+
+    def out_of_service(self, at_us: int) -> npt.NDArray[np.bool_]:
+        """Over channels: whether each is out of service at a time."""
+        out = np.zeros(len(self.channel_place), np.bool_)
+        out[self.gap_channel[(self.gap_from_us <= at_us) & (at_us < self.gap_until_us)]] = True
+        return out
+
+    def swapped_between(self, channel: npt.NDArray[np.intp] | slice, earlier_us: npt.NDArray[np.int64],
+                        later_us: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Whether a channel's device was swapped in (earlier, later]; times are channels x readings."""
+        crossed = np.zeros(later_us.shape, np.bool_)
+        for swap in self.swaps_us[channel].T:
+            crossed |= (earlier_us < swap[:, None]) & (swap[:, None] <= later_us)
+        return crossed
 
     def places_of(self, kind: PlaceKind) -> npt.NDArray[np.intp]:
         """The places of one kind, ascending."""
@@ -201,8 +240,10 @@ def partition_of_sensor(city: City, partitions: int) -> npt.NDArray[np.int32]:
     return partition
 
 
-def layout(city: City, partitions: int, number: int) -> Layout:
-    """Number the places and channels of partition `number` of `partitions`."""
+def layout(city: City, partitions: int, number: int, purged: Collection[str] = ()) -> Layout:
+    """Number the places and channels of partition `number` of `partitions`, without sensors that were purged."""
+    if purged:
+        city = _without(city, set(purged))
     sites = {
         key for key, site_number in city.ids[IdKind.SITE].items()
         if partition_of_site(site_number, partitions) == number
@@ -210,6 +251,24 @@ def layout(city: City, partitions: int, number: int) -> Layout:
     # Zones come first, so that the number of a zone place is also its number among the zones.
     places = [*_zone_places(city, sites), *_gate_places(city, sites), *_road_places(city, sites)]
     return _arrays(city, places)
+
+
+def _without(city: City, purged: set[str]) -> City:
+    file = msgspec.structs.replace(
+        city.file, sensors={key: sensor for key, sensor in city.file.sensors.items() if key not in purged})
+    return replace(city, file=file)
+
+
+def _service(channels: list[_Channel]) -> dict[str, npt.NDArray[np.int64]]:
+    """Times out of service and swaps of all channels, as arrays by the names of `Layout`."""
+    gaps = [(number, *gap) for number, channel in enumerate(channels) for gap in channel.gaps_us]
+    most = max((len(channel.swaps_us) for channel in channels), default=0)
+    swaps = [channel.swaps_us + [NO_SWAP] * (most - len(channel.swaps_us)) for channel in channels]
+    at = np.array(gaps, np.int64).reshape(-1, 3)
+    return {
+        "gap_channel": at[:, 0], "gap_from_us": at[:, 1], "gap_until_us": at[:, 2],
+        "swaps_us": np.array(swaps, np.int64).reshape(len(channels), most),
+    }
 
 
 def _site_of(city: City, sensor: Sensor) -> str:
@@ -238,8 +297,9 @@ def _channel(number: int, sensor: Sensor, metric: Metric, measure: Measure) -> _
         interval_us=interval_us, delay_us=round(measure.allowed_delay_s * SECOND_US),
         hold_us=3 * heartbeat_us, on_event=measure.on_event,
         counted=sensor.status is SensorStatus.ACTIVE
-        and metric not in (Metric.DEVICE_STATE, Metric.UPTIME),
+        and metric in COUNTED_METRICS,
         view_area_m2=measure.view_area_m2 or 0.0, rolls_over_at=measure.rolls_over_at or np.inf,
+        gaps_us=gaps_us(sensor), swaps_us=swaps_us(sensor),
     )
 
 
@@ -342,6 +402,8 @@ def _arrays(city: City, places: list[_Place]) -> Layout:
             for at, channel in rows
         ], np.intp),
         channel_group=np.array(group_of, np.int16),
+        channel_sensor=np.array([channel.sensor for channel in channels], np.int32),
+        **_service(channels),
         groups=list(groups),
         lookup=lookup,
     )

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from schemas.live import GATE_SCHEMA, ROAD_SCHEMA, ZONE_SCHEMA, Status
 from schemas.reading import Metric
-from streams.core.counts import PARTS, ChannelWindow, channel_windows
+from streams.core.counts import PARTS, ChannelWindow, channel_windows, without
 from streams.core.layout import MINUTE_US, Layout
 from streams.core.levels import ZoneFigures
 from streams.core.privacy import band, density_low_high, gate_withheld
@@ -70,9 +70,12 @@ def zone_rows(layout: Layout, figures: ZoneFigures, windows: ZoneWindows, zone: 
 
 
 class _PlaceCounts:
-    """Counts of one window of each of several places, added up over their channels."""
+    """Counts of one window of each of several places, added up over their channels.
 
-    def __init__(self, layout: Layout, slots: Slots, place: Places, start_us: Ints) -> None:
+    What a channel that is not usable says is left out, and its time with it.
+    """
+
+    def __init__(self, layout: Layout, slots: Slots, usable: Mask, place: Places, start_us: Ints) -> None:
         position = np.full(len(layout.place_kind), -1, np.intp)
         position[place] = np.arange(len(place))
         mine = layout.channel_counted & (position[layout.channel_place] >= 0)
@@ -82,6 +85,9 @@ class _PlaceCounts:
         self.size = len(place)
         self._span = layout.place_span_us[place]
         self.window = channel_windows(layout, slots, self.channel, start_us[self.at], self._span[self.at])
+        trusted = usable[self.channel]
+        if not trusted.all():
+            self.window = without(self.window, ~trusted)
 
     def of(self, role: Metric) -> Mask:
         """The channels of one role."""
@@ -101,18 +107,20 @@ class _PlaceCounts:
         return np.asarray(covered / np.maximum(channels * self._span, 1))
 
 
-def gate_rows(layout: Layout, slots: Slots, width_m: Floats, zones_low: Ints, gate: Places,
+def gate_rows(layout: Layout, slots: Slots, usable: Mask, width_m: Floats, zones_low: Ints, gate: Places,
               start_us: Ints) -> pa.RecordBatch:
     """Rows of gate windows.
 
     Parameters
     ----------
+    usable : bool array over channels
+        Whose readings may be used; see `streams.core.health`.
     width_m : float64 array over `gate`
         Effective widths.
     zones_low : int64 array, gates x 2
         Low edges of the bands of the two zones in that window; 0 for `outside`.
     """
-    counts = _PlaceCounts(layout, slots, gate, start_us)
+    counts = _PlaceCounts(layout, slots, usable, gate, start_us)
     coverage = counts.coverage(counts.of(Metric.IN) | counts.of(Metric.OUT))
     has_value = coverage > 0
     withheld = gate_withheld(zones_low)
@@ -132,12 +140,13 @@ def gate_rows(layout: Layout, slots: Slots, width_m: Floats, zones_low: Ints, ga
     return _batch(GATE_SCHEMA, columns, dict.fromkeys(banded, hidden))
 
 
-def road_rows(layout: Layout, slots: Slots, road: Places, start_us: Ints, revision: Ints) -> pa.RecordBatch:
+def road_rows(layout: Layout, slots: Slots, usable: Mask, road: Places, start_us: Ints,
+              revision: Ints) -> pa.RecordBatch:
     """Rows of road windows: vehicles summed over lanes, their speed weighted with each lane's vehicles.
 
-    `revision` says how often each row was told before.
+    `usable` (over channels) says whose readings may be used, `revision` how often each row was told before.
     """
-    counts = _PlaceCounts(layout, slots, road, start_us)
+    counts = _PlaceCounts(layout, slots, usable, road, start_us)
     is_vehicles, is_speed = counts.of(Metric.VEHICLES), counts.of(Metric.SPEED)
     coverage, speed_coverage = counts.coverage(is_vehicles), counts.coverage(is_speed)
     speed = _mean_speed(layout, counts)

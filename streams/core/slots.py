@@ -81,6 +81,8 @@ class Slots:
         ends = np.cumsum(lengths * channels)
         size = int(ends[-1]) if len(ends) else 0
         self.lengths: Times = lengths[layout.channel_group]
+        self._groups = list(zip((ends - lengths * channels).tolist(), lengths.tolist(), channels.tolist(), strict=True))
+        """First slot, slots of a channel and channels of each group."""
         self._stride: Times = channels[layout.channel_group]
         """From a slot of a channel to its next: how many channels its group has."""
         self._first_slot: Times = (ends - lengths * channels)[layout.channel_group]
@@ -177,6 +179,12 @@ class Slots:
         self.begin[slot], self.value[slot] = begin, value
         if not group.is_instant:  # a sample has neither
             self.span_us[slot], self.weight[slot] = span_us, weight
+
+    def of_interval(self, group: int, interval: int) -> slice:
+        """Where the readings of all channels of a group lie for its interval of this number from 1970."""
+        first, slots, channels = self._groups[group]
+        start = first + interval % slots * channels
+        return slice(start, start + channels)
 
     def gather(self, channel: Channels, first_begin: Times, slots: int) -> npt.NDArray[np.intp]:
         """Positions of `slots` consecutive slots from the one of `first_begin`; shape channels x slots."""

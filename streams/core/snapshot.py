@@ -12,7 +12,9 @@ import numpy.typing as npt
 
 from schemas.city import City
 from schemas.city_change import CityChange
+from schemas.context import ContextRecord
 from schemas.errors import FatalError
+from schemas.sighting import SightingShown
 from streams.core.alerting import Case
 from streams.core.step import Partition
 from streams.core.upgrades import UPGRADES, Kept
@@ -21,7 +23,9 @@ STATE_VERSION = 2
 """Rises whenever the state has other parts or another meaning; `streams.core.upgrades` then has one function more."""
 OLDEST_VERSION = min(UPGRADES)
 """From which an upgrade leads here."""
-_LISTS: dict[str, Any] = {"cases": list[Case], "_changes": list[CityChange]}
+_LISTS: dict[str, Any] = {"cases": list[Case], "_changes": list[CityChange], "_purged": list[str],
+                          "records": list[ContextRecord],
+                          "last_sightings": list[SightingShown], "pending_sightings": list[SightingShown]}
 _MAGIC = b"DRUKTE-STATE\n"
 
 
@@ -98,13 +102,18 @@ def load(encoded: bytes, cities: Callable[[str], City], partitions: int, number:
     except KeyError:
         raise SnapshotError(
             f"snapshot is of a city version that is not known here (sha256 {head.city_sha256})") from None
-    partition = Partition(city, partitions, number)
+    partition = Partition(city, partitions, number, purged=_purged(head))
     _fill(partition, _upgraded(head.version, Kept(_arrays(head, body), dict(head.values)), partition))
     try:
         partition.know(cities)
     except KeyError as error:
         raise SnapshotError(f"a city version is announced that is not known here (sha256 {error.args[0]})") from None
     return partition
+
+
+def _purged(head: _Head) -> list[str]:
+    """Sensors without which the partition is laid out."""
+    return msgspec.json.decode(head.values.get("_purged", b"[]"), type=list[str])
 
 
 def _arrays(head: _Head, body: bytes) -> dict[str, npt.NDArray[Any]]:

@@ -48,7 +48,7 @@ class States:
         self._zones = zones
         people = layout.channel_counted & (layout.channel_role == Metric.PEOPLE)
         numbers = np.flatnonzero(people)
-        self._channels = _as_slice(numbers)
+        self._channels = as_slice(numbers)
         self._zone = layout.channel_place[numbers]
         self._view_m2 = layout.channel_view_m2[numbers]
         self._hold_us = layout.channel_hold_us[numbers]
@@ -73,15 +73,15 @@ class States:
         self.held_value[channel] = value
         self.fresh[channel] = True
 
-    def at_step(self, step_us: int, slots: Slots) -> ZoneStates:
-        """Zones at a step of the grid, as known now; forgets what was fresh."""
+    def at_step(self, step_us: int, slots: Slots, usable: npt.NDArray[np.bool_]) -> ZoneStates:
+        """Zones at a step of the grid, as known now, from channels that are `usable`; forgets what was fresh."""
         channels = self._channels
         held = step_us - self.held_begin[channels] <= self._hold_us
         value = np.where(held, self.held_value[channels], np.nan)
         if len(self._quick):
             mean = _means_within(self._layout, slots, self._quick, step_us)
             value[self._is_quick] = np.where(np.isnan(mean), value[self._is_quick], mean)
-        present = ~np.isnan(value)
+        present = ~np.isnan(value) & usable[channels]
         zone = self._zone
         # Absent ones add nothing; sums of whole counts are exact in any order.
         counted = np.bincount(zone, np.where(present, value, 0.0), self._zones).astype(np.float64)
@@ -92,7 +92,7 @@ class States:
         return ZoneStates(counted, view, fresh)
 
 
-def _as_slice(numbers: npt.NDArray[np.intp]) -> npt.NDArray[np.intp] | slice:
+def as_slice(numbers: npt.NDArray[np.intp]) -> npt.NDArray[np.intp] | slice:
     """Ascending numbers as a slice where they are without a gap: parts of arrays are then views, not copies."""
     if len(numbers) and numbers[-1] - numbers[0] == len(numbers) - 1:
         return slice(int(numbers[0]), int(numbers[-1]) + 1)

@@ -2,7 +2,7 @@
 """The fold: `effects = partition.step(message)`, a pure function of the messages before it."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from copy import copy
 
 import numpy as np
@@ -12,16 +12,21 @@ import pyarrow as pa
 from schemas.alert import Transition
 from schemas.city import City
 from schemas.city_change import CityChange, zone_map
+from schemas.command import Adopt, PurgeSensor
 from schemas.errors import FatalError, RefusedError
+from schemas.health import Purged
+from schemas.ids import IdKind
 from schemas.live import SCHEMAS, LiveTable
 from schemas.log import LogMessage
 from schemas.reading import Batch
 from schemas.refusal import Reason
+from streams.core.context import Context
 from streams.core.counts import LONGEST_GAP, LONGEST_SPAN, entry_value
 from streams.core.effect import Effect, LiveRows
 from streams.core.grain_plan import QUARTER_US, cell_rows
 from streams.core.grains import Grains
-from streams.core.layout import Group, PlaceKind, Rate, layout
+from streams.core.health import Health
+from streams.core.layout import MINUTE_US, Group, PlaceKind, Rate, layout
 from streams.core.levels import LevelEdges, zone_figures
 from streams.core.log_time import STEP_US, UNSET, LogTime, first_step_after
 from streams.core.moves import changed_places, moves_between
@@ -29,6 +34,8 @@ from streams.core.revisions import Revisions
 from streams.core.rows import gate_rows, road_rows, zone_rows
 from streams.core.rules import LevelRules
 from streams.core.sealing import seals_due, seals_of_places
+from streams.core.sensor_days import SensorDays
+from streams.core.sightings import Sightings
 from streams.core.slots import Put, Slots
 from streams.core.states import States
 from streams.core.windows import Windows
@@ -53,6 +60,8 @@ class Partition:
         How many partitions the deployment has, and which of them this is.
     awaiting_adoption : bool
         After a cold start: no transition is told until the alerts that were open before are adopted.
+    purged : collection of str
+        Keys of sensors that were purged before.
 
     Attributes
     ----------
@@ -65,14 +74,18 @@ class Partition:
         too late for research as well). No counts of people.
     """
 
-    STATE = ("_next_step", "counters", "_awaiting_adoption", "_changes")
-    PARTS = ("_time", "_slots", "_windows", "_revisions", "_states", "_zone_windows", "_rules", "_grains")
+    STATE = ("_next_step", "counters", "_awaiting_adoption", "_changes", "_purged")
+    PARTS = ("_time", "_slots", "_windows", "_revisions", "_states", "_zone_windows", "_rules", "_grains",
+             "_sightings", "_context", "_health", "_sensor_days")
     """Where the rest of the state is; `streams.core.snapshot` copies it out and in."""
 
-    def __init__(self, city: City, partitions: int, number: int, awaiting_adoption: bool = False) -> None:
+    def __init__(self, city: City, partitions: int, number: int, awaiting_adoption: bool = False,
+                 purged: Collection[str] = ()) -> None:
         self._partitions, self._number = partitions, number
         self._awaiting_adoption = awaiting_adoption
         self._time = LogTime()
+        self._context = Context()
+        self._purged = sorted(purged)
         self._next_step = 0
         self._changes: list[CityChange] = []
         """City versions that are announced and not in force yet, by time."""
@@ -87,7 +100,7 @@ class Partition:
 
     def _build(self, city: City) -> None:
         self.city = city
-        self.layout = layout(city, self._partitions, self._number)
+        self.layout = layout(city, self._partitions, self._number, self._purged)
         self._figures = zone_figures(city, self.layout)
         self._level_edges = LevelEdges(self._figures)
         self._zones = len(self._figures.area_m2)
@@ -99,10 +112,13 @@ class Partition:
         self._windows = Windows(self.layout)
         self._revisions = Revisions(self.layout, self._windows)
         self._states = States(self.layout, self._zones)
+        self._health = Health(city, self.layout)
+        self._sensor_days = SensorDays(self.layout)
         self._zone_windows = ZoneWindows(self._zones, self._windows.rings,
                                          self.layout.place_span_us[: self._zones])
         self._rules = LevelRules(city, self.layout, self._figures, self._windows.rings)
         self._grains = Grains(self.layout, cell_rows(city, self.layout), int(zone_map(city.file), 16))
+        self._sightings = Sightings(city, self.layout, self._figures)
 
     @property
     def log_time_us(self) -> int:
@@ -138,6 +154,8 @@ class Partition:
             )
         if message.change is not None:
             self._check_change(message.change, message.city)
+        if message.sighting is not None:
+            self._sightings.check(message.sighting)
         started = self._time.now_us != UNSET
         now_us = self._time.advanced(message, append_us)
         if not started:
@@ -145,29 +163,40 @@ class Partition:
             self._windows.start(now_us)
             self._revisions.start()
             self._grains.start(self._windows.open_start)
+            self._health.start(now_us)
+            self._sensor_days.start(now_us)
         self._pass_time(now_us)
         if message.batch is not None and len(message.batch) and self._take(message.batch, now_us):
             self._close_due(now_us)
         if self._awaiting_adoption:
             self._told = [effect for effect in self._told if not isinstance(effect, Transition)]
+        if message.context is not None:
+            self._told += self._context.take(message.context, now_us)
         if message.change is not None and message.city is not None:
             self._announce(message.change, message.city)
-        if message.command is not None:
+        if isinstance(message.command, Adopt):
             self._awaiting_adoption = False
             self._told += self._rules.adopt(message.command.alerts, now_us)
+        elif isinstance(message.command, PurgeSensor):
+            self._purge(message.command.sensor, now_us)
+        if message.sighting is not None:
+            self._told += self._sightings.take(message.sighting)
         return self._effects()
 
     def _pass_time(self, now_us: int) -> None:
         while self._next_step <= now_us:
             step_us = self._next_step
             self._windows.refresh(step_us)
-            step = judged(self._states.at_step(step_us, self._slots), self._figures, self._level_edges)
+            states = self._states.at_step(step_us, self._slots, self._health.usable)
+            step = judged(states, self._figures, self._level_edges)
             # The window in which the log begins is never closed: nobody saw all of it.
             counts = self._zone_windows.window_of_step(step_us) >= self._windows.open_start[: self._zones]
             self._zone_windows.add(step_us, step, counts)
             self._told += self._rules.at_step(step_us, step, self._zone_windows, counts)
             if step_us % REPEAT_US == 0:
                 self._told += self._rules.open_alerts()
+            self._judge_sensors(step_us)
+            self._told += self._context.at_step(step_us)
             self._close_due(step_us)
             if step_us % QUARTER_US == 0:
                 self._told += seals_due(self._grains, self.layout, step_us)
@@ -176,6 +205,12 @@ class Partition:
             self._next_step += STEP_US
         if now_us >= self._windows.next_deadline:
             self._close_due(now_us)
+
+    def _judge_sensors(self, step_us: int) -> None:
+        if step_us % MINUTE_US == 0:
+            self._told += self._health.at_minute(step_us, self._windows, self._slots, self._sensor_days)
+        if step_us % QUARTER_US == 0:
+            self._told += self._sensor_days.at_quarter(step_us)
 
     @property
     def _newest_version(self) -> int:
@@ -216,6 +251,24 @@ class Partition:
         self._zone_windows.carry(old._zone_windows, moves, open_start[: self._zones])
         self._told += self._rules.carry(old._rules, moves, self._zone_windows, open_start[: self._zones])
         self._grains.carry(old._grains, moves, open_start)
+        self._health.carry(old._health, moves)
+        self._sensor_days.carry(old._sensor_days, moves)
+        self._sightings.carry(old._sightings, moves)
+
+    def _purge(self, key: str, now_us: int) -> None:
+        """Forget a sensor: its slots, held samples and what it alone brought to cells; its readings are refused."""
+        sensor = self.city.file.sensors.get(key)
+        number = self.city.ids[IdKind.SENSOR].get(key, -1)
+        mine = np.flatnonzero(self.layout.channel_sensor == number)
+        if sensor is None or key in self._purged or not len(mine):
+            return
+        place = int(self.layout.channel_place[mine[0]])
+        kind = "gate" if self.layout.place_kind[place] == PlaceKind.GATE else "zone"
+        told = Purged(sensor=key, kind=kind, place=int(self.layout.place_number[place]), at_us=now_us)
+        self._grains.forget_rows_of(mine)
+        self._purged = sorted([*self._purged, key])
+        self._succeed(self.city, now_us)
+        self._told.append(told)
 
     @staticmethod
     def _close_changed(old: "Partition", changed: Mask, at_us: int) -> None:
@@ -270,6 +323,9 @@ class Partition:
         put = self._slots.put(group, channel, begin, span_us, held, weight, store)
         if store is not None:
             self.counters["late"] += int((late & ~revising & ~put.duplicate).sum())
+            self._sensor_days.late(channel[late & ~put.duplicate])
+            known = late & ~ahead & self._grains.arrived(group, channel, begin)
+            self._sensor_days.repeated(channel[known], (begin + span_us)[known], now_us)
             changed = revising & ~put.duplicate
             self._revising.append((channel[changed], begin[changed], (begin + span_us)[changed]))
         if group.slow:
@@ -277,10 +333,11 @@ class Partition:
         elif store is not None and group.counted:
             passed = late & ~ahead & (begin < self._grains.open_from(place))
             self._enter(group, channel, begin, span_us, held, weight, passed, store)
-        self._count(group, put)
+        self._count(group, channel, put)
         if group.is_instant and group.counted:
             sampled = slice(None) if store is None else ~ahead
             self._states.sampled(channel[sampled], begin[sampled], held[sampled])
+        self._health.heard(channel, begin if group.is_instant else begin + span_us)
         return self._windows.take(group, channel, place, begin, span_us, put.filled, now_us)
 
     def _unharvested(self, group: Group, late: Mask, place: npt.NDArray[np.intp], begin: npt.NDArray[np.int64]) -> Mask:
@@ -295,6 +352,7 @@ class Partition:
         taken = self._grains.enter(group, channel[mine], begin[mine], span_us[mine], held[mine], weight[mine],
                                    stored[mine])
         self.counters["missed"] += int(len(mine) - taken.sum())
+        self._sensor_days.missed(channel[mine[~taken]])
 
     def _late(self, group: Group, begin: npt.NDArray[np.int64], span_us: npt.NDArray[np.int64],
               open_start: npt.NDArray[np.int64]) -> Mask:
@@ -304,13 +362,14 @@ class Partition:
             return np.asarray(begin < open_start - LONGEST_GAP * group.interval_us)
         return np.asarray(begin + span_us <= open_start)
 
-    def _count(self, group: Group, put: Put) -> None:
+    def _count(self, group: Group, channel: npt.NDArray[np.intp], put: Put) -> None:
         if not group.counted:
             self.counters["not-counted"] += len(put.filled)
         if not put.filled.all():
             self.counters["duplicates"] += int(put.duplicate.sum())
             self.counters["corrections"] += int(put.correction.sum())
             self.counters["overlaps"] += int(put.overlap.sum())
+            self._sensor_days.corrected(channel[put.correction])
 
     def _revise(self) -> None:
         """Tell road windows again that late readings or corrections of this message changed, each once."""
@@ -320,13 +379,15 @@ class Partition:
         channel, begin, end = (np.concatenate([one[part] for one in late]) for part in range(3))
         road, start_us, revision = self._revisions.touched(channel, begin, end)
         self.counters["revisions"] += len(road)
-        self._rows[LiveTable.ROAD].append(road_rows(self.layout, self._slots, road, start_us, revision))
+        self._rows[LiveTable.ROAD].append(
+            road_rows(self.layout, self._slots, self._health.usable, road, start_us, revision))
 
     def _close_due(self, now_us: int) -> None:
         while True:
             due = self._windows.due(now_us)
-            due &= self._gates_may_close()
-            places = np.flatnonzero(due)
+            if not due.any():
+                return
+            places = np.flatnonzero(due & self._gates_may_close())
             if not len(places):
                 return
             self._close(places, now_us)
@@ -341,7 +402,7 @@ class Partition:
             if mine.any():
                 close(places[mine], start_us[mine], now_us)
         self._windows.close(places)
-        self._grains.closed(places, self._windows.open_start[places], self._slots)
+        self._grains.closed(places, self._windows.open_start[places], self._slots, self._health.usable)
 
     def _gates_may_close(self) -> Mask:
         """A gate waits for the rows of its zones: they say whether its flows may be shown."""
@@ -355,6 +416,7 @@ class Partition:
         self._rows[LiveTable.ZONE].append(
             zone_rows(self.layout, self._figures, self._zone_windows, zone, start_us))
         self._told += self._rules.at_close(zone, start_us, self._zone_windows, now_us)
+        self._told += self._sightings.closed(zone, start_us, self._zone_windows)
         self._zone_windows.close(zone, start_us)
 
     def _close_gates(self, gate: npt.NDArray[np.intp], start_us: npt.NDArray[np.int64], now_us: int) -> None:
@@ -362,13 +424,14 @@ class Partition:
         joined = self.layout.gate_zones[gate]
         low = np.where(joined >= 0, self._zone_windows.last_low[joined], 0)
         self._rows[LiveTable.GATE].append(
-            gate_rows(self.layout, self._slots, self._gate_width_m[gate], low, gate, start_us))
+            gate_rows(self.layout, self._slots, self._health.usable, self._gate_width_m[gate], low, gate, start_us))
 
     def _close_roads(self, road: npt.NDArray[np.intp], start_us: npt.NDArray[np.int64], now_us: int) -> None:
         del now_us
         self._revisions.closed(road, start_us)
         first = np.zeros(len(road), np.int64)
-        self._rows[LiveTable.ROAD].append(road_rows(self.layout, self._slots, road, start_us, first))
+        self._rows[LiveTable.ROAD].append(
+            road_rows(self.layout, self._slots, self._health.usable, road, start_us, first))
 
     def _effects(self) -> list[Effect]:
         effects, self._told = self._told, []

@@ -45,9 +45,35 @@ def from_version_1(kept: Kept, partition: Partition) -> Kept:
     partition._grains.start(kept.arrays["_windows.open_start"])
     for name in partition._grains.STATE:
         kept.arrays[f"_grains.{name}"] = getattr(partition._grains, name)
+    _fill_part(kept, "_sightings", partition._sightings)
     kept.values["_awaiting_adoption"] = msgspec.Raw(b"false")
     kept.values["_changes"] = msgspec.Raw(b"[]")
+    kept.values["_purged"] = msgspec.Raw(b"[]")
+    _fill_health(kept, partition)
+    kept.values["_context.records"] = msgspec.Raw(b"[]")
     return kept
+
+
+def _fill_part(kept: Kept, name: str, part: Any) -> None:
+    """Give a part that the older version did not have the state of a fresh partition."""
+    for attribute in part.STATE:
+        value = getattr(part, attribute)
+        if isinstance(value, np.ndarray):
+            kept.arrays[f"{name}.{attribute}"] = value
+        else:
+            kept.values[f"{name}.{attribute}"] = msgspec.Raw(msgspec.json.encode(value))
+
+
+def _fill_health(kept: Kept, partition: Partition) -> None:
+    """What is known of the sensors, from what lies in their slots."""
+    now_us = msgspec.json.decode(kept.values["_time.now_us"], type=int)
+    for name in ("begin", "span_us", "value"):
+        setattr(partition._slots, name, kept.arrays[f"_slots.{name}"])
+    partition._windows._last_heard = kept.arrays["_windows._last_heard"]
+    partition._health.assume(now_us, partition._windows, partition._slots)
+    partition._sensor_days.start(now_us)
+    _fill_part(kept, "_health", partition._health)
+    _fill_part(kept, "_sensor_days", partition._sensor_days)
 
 
 def _arrived(kept: Kept, partition: Partition) -> npt.NDArray[np.int64]:

@@ -78,6 +78,11 @@ class Windows:
         self._last_heard[new], self._overhang_us[new] = old._last_heard[was], old._overhang_us[was]
         self.refresh(moves.at_us)
 
+    @property
+    def last_heard(self) -> Times:
+        """Log time at which each channel was heard last; the log's begin where it never was."""
+        return self._last_heard
+
     def ring(self, place: Places, start_us: Times) -> npt.NDArray[np.intp]:
         """The ring position of a place's window."""
         return (start_us // self._layout.place_span_us[place] % self.rings).astype(np.intp)

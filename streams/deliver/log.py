@@ -15,6 +15,7 @@ from confluent_kafka import Message as KafkaMessage
 
 from schemas.errors import FatalError, TransientError
 from schemas.log import Headers, Topic
+from streams.kafka_client import connection
 from streams.settings import KafkaSettings
 
 CALL_S = 10.0
@@ -53,7 +54,7 @@ class TopicReader:
         self._topic = topic.value
         self._next: dict[int, int] = {}
         self._consumer = Consumer({
-            "bootstrap.servers": kafka.bootstrap,
+            **connection(kafka),
             "client.id": "drukte-deliver",
             "group.id": "drukte-deliver",  # the library asks for one; it is never joined
             "enable.auto.commit": False,

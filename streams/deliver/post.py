@@ -8,6 +8,8 @@ from typing import Self
 import httpx
 
 from streams.deliver.patience import Answer
+from streams.door_settings import ClientTls
+from streams.tls import client_context
 
 
 class Caller:
@@ -19,12 +21,22 @@ class Caller:
         Never logged: it may hold a token.
     connect_s, read_s : float
         How long a call waits for the connection, and for the beginning of the answer.
+    ca_file : str, optional
+        Authorities that are trusted; else the public ones.
+
+    Raises
+    ------
+    FatalError
+        `ca_file` cannot be used.
     """
 
-    def __init__(self, url: str, connect_s: float, read_s: float) -> None:
+    def __init__(self, url: str, connect_s: float, read_s: float, ca_file: str | None = None) -> None:
         self._url = url
         self._whole_s = connect_s + 2 * read_s
-        self._client = httpx.AsyncClient(timeout=httpx.Timeout(read_s, connect=connect_s))
+        self._client = httpx.AsyncClient(
+            timeout=httpx.Timeout(read_s, connect=connect_s),
+            verify=True if ca_file is None else client_context(ClientTls(ca_file=ca_file), "deliver"),
+        )
 
     async def __aenter__(self) -> Self:
         await self._client.__aenter__()

@@ -6,6 +6,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from schemas.delivery import DELIVERY_TYPE, Delivery, encode_delivery
 from schemas.errors import FatalError
 from schemas.log import JSON, Topic, event_headers
+from streams.kafka_client import connection
 from streams.settings import KafkaSettings
 
 SOURCE = "urn:drukte:deliver"
@@ -22,7 +23,7 @@ class Recorder:
     def __init__(self, kafka: KafkaSettings) -> None:
         self._lost = ""
         self._producer = Producer({
-            "bootstrap.servers": kafka.bootstrap,
+            **connection(kafka),
             "client.id": "drukte-deliver",
             "acks": "all",
             # The mock cluster knows idempotence only in part.

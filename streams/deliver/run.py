@@ -135,10 +135,11 @@ class _Deliver:
         deliver, record = self._settings.deliver, self._recorder.record
         found: list[Channel] = []
         if deliver.alertmanager is not None:
-            caller = await stack.enter_async_context(_caller(deliver, _alerts_url(deliver.alertmanager.url)))
+            caller = await stack.enter_async_context(_caller(
+                deliver, _alerts_url(deliver.alertmanager.url), deliver.alertmanager.ca_file))
             found.append(AlertmanagerChannel(deliver, caller, self._alerts, self._wording, record))
         for webhook in deliver.webhooks:
-            caller = await stack.enter_async_context(_caller(deliver, webhook.url))
+            caller = await stack.enter_async_context(_caller(deliver, webhook.url, webhook.ca_file))
             found.append(WebhookChannel(webhook, deliver, caller, self._alerts, self._wording, record))
         return found
 
@@ -214,8 +215,8 @@ class _Deliver:
         raise _StoppedError
 
 
-def _caller(deliver: DeliverSettings, url: str) -> Caller:
-    return Caller(url, deliver.connect_s, deliver.read_s)
+def _caller(deliver: DeliverSettings, url: str, ca_file: str | None) -> Caller:
+    return Caller(url, deliver.connect_s, deliver.read_s, ca_file)
 
 
 def _alerts_url(url: str) -> str:

@@ -200,11 +200,14 @@ def _settings(scene: Scene, bootstrap: str, uri: str, wanted: DemoReport, receiv
 
 def _document(settings: Settings) -> dict[str, Any]:
     """As TOML spells it: what is not set is not there."""
-    document: dict[str, Any] = msgspec.to_builtins(settings, enc_hook=str)
-    return {
-        key: {name: one for name, one in value.items() if one is not None} if isinstance(value, dict) else value
-        for key, value in document.items() if value is not None
-    }
+    document: dict[str, Any] = _without_none(msgspec.to_builtins(settings, enc_hook=str))
+    return document
+
+
+def _without_none(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {key: _without_none(one) for key, one in value.items() if one is not None}
 
 
 def _free_port() -> int:

@@ -23,6 +23,7 @@ from schemas.refusal import Refusal
 from streams.gateway.intake import Intake
 from streams.gateway.outlet import Outlet
 from streams.gateway.versions import Numbered
+from streams.kafka_client import connection
 from streams.settings import EdgeSettings, KafkaSettings
 
 BATCH_MESSAGES = 10_000
@@ -68,7 +69,7 @@ class EdgeReader:
         self.lag_messages: int | None = None
         """Messages of our partitions that are not acknowledged yet, as last seen; None while unknown."""
         self._consumer = Consumer({
-            "bootstrap.servers": kafka.bootstrap,
+            **connection(kafka),
             "client.id": "drukte-gateway",
             "group.id": edge.group,
             "enable.auto.commit": False,

@@ -2,24 +2,34 @@
 """What happens to a body, from whichever door: decode, admit, send, and tell what was refused."""
 
 import asyncio
+import traceback
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
-from schemas.city import CityFile
+import structlog
+
+from schemas.city import CityFile, Source
 from schemas.city_timeline import Timeline
 from schemas.errors import DrukteError, FatalError, RefusedError, TransientError
 from schemas.feeds import native
 from schemas.feeds.compression import GZIP_MAGIC, decompressed
-from schemas.feeds.datex2 import decode_measured
+from schemas.feeds.datex2 import TimeMeaning, decode_measured
 from schemas.feeds.decoded import Decoded
+from schemas.feeds.decoded import Tally as Counts
+from schemas.feeds.format import Context, Format
+from schemas.feeds.formats import FORMATS
+from schemas.feeds.observed import Observed, placed
+from schemas.feeds.situations import FORMAT_KEY as SITUATIONS
+from schemas.kept_body import KeptBody, kept_body, kept_headers
 from schemas.letter import encode_letter, letter_headers
-from schemas.log import Topic
+from schemas.log import Headers, Topic
 from schemas.reading import Batch
 from schemas.refusal import Reason, Refusal
 from streams.clock import now_us
 from streams.core.admission import admit
+from streams.gateway.context import Router
 from streams.gateway.letters import letters_of, shortened
 from streams.gateway.outlet import Outlet
 from streams.gateway.producer import LogProducer
@@ -32,14 +42,24 @@ ROAD_PAST_US = 3_600 * SECOND_US
 """Publications are a few minutes late, of some suppliers a quarter hour."""
 INLINE_BYTES = 65_536
 """Larger bodies are decoded in a thread, one at a time, so that ticks and other requests go on."""
+NATIVE, DATEX2 = "native", "datex2"
+NO_CONTEXT: Context = {}
+Decoder = Callable[[str, bytes, Timeline[Prepared], Context], Decoded]
+
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What became of a body: readings in the log, and what was refused (never a payload)."""
+    """What became of a body: readings in the log, and what was refused (never a payload).
+
+    `records` are context records that were read, whether or not they lie near a site.
+    """
 
     readings: int
     refused: list[Refusal]
+    records: int = 0
 
 
 class Intake:
@@ -52,6 +72,9 @@ class Intake:
         A reading is judged, and numbered, by the city version in force at its own time.
     producer, outlet, tally
         Where it goes and where it is counted.
+    keeps_bodies : bool
+        Whether refused bodies in which no person can be are kept for a day. A redo keeps none: what it hands in is
+        kept already.
 
     Raises
     ------
@@ -60,7 +83,8 @@ class Intake:
     """
 
     def __init__(
-        self, settings: Settings, versions: Versions, producer: LogProducer, outlet: Outlet, tally: Tally
+        self, settings: Settings, versions: Versions, producer: LogProducer, outlet: Outlet, tally: Tally,
+        *, keeps_bodies: bool = True,
     ) -> None:
         self._settings = settings
         self._versions = versions
@@ -71,8 +95,10 @@ class Intake:
         self._letter_numbers = count()
         self._one_at_a_time = asyncio.Lock()
         self._limit_bytes = settings.gateway.decompressed_limit_bytes
-        self._decoders: dict[str, Callable[[str, bytes, Timeline[Prepared]], Decoded]] = {
-            "native": self._decode_native, "datex2": self._decode_roads,
+        self._keeps_bodies = keeps_bodies
+        self._router = Router(settings.kafka.partitions, self._limit_bytes)
+        self._decoders: dict[str, Decoder] = {
+            **dict.fromkeys(FORMATS, self._decode_vendor), NATIVE: self._decode_native, DATEX2: self._decode_roads,
         }
         for one in versions.timeline.entries:
             self._check_formats(one.city.file)
@@ -95,14 +121,18 @@ class Intake:
         return self._versions.timeline.between(
             clock_us - round(door.oldest_s * SECOND_US), clock_us + round(door.skew_s * SECOND_US))
 
-    def _format(self, source: str, timeline: Timeline[Prepared]) -> str | None:
+    def _source(self, source: str, timeline: Timeline[Prepared]) -> Source | None:
         present = timeline.at(now_us(self._settings.clock))
         for one in (present, *reversed(timeline.entries)):
             if source in one.city.file.sources:
-                return one.city.file.sources[source].format
+                return one.city.file.sources[source]
         return None
 
-    async def take(self, source: str, body: bytes) -> Taken:
+    def _format(self, source: str, timeline: Timeline[Prepared]) -> str | None:
+        found = self._source(source, timeline)
+        return None if found is None else found.format
+
+    async def take(self, source: str, body: bytes, context: Context = NO_CONTEXT) -> Taken:
         """Take in one body; returns when its readings are in the log.
 
         Parameters
@@ -111,6 +141,8 @@ class Intake:
             A source of the city file.
         body : bytes
             As it came, gzipped or not: the content tells.
+        context : Context
+            What came beside it: the topic of a message, the name of a file.
 
         Raises
         ------
@@ -120,37 +152,62 @@ class Intake:
             The broker is away; nothing is counted, the sender should try again.
         """
         await self._versions.until_ready()
+        if self._format(source, self._relevant()) == SITUATIONS:
+            return await self._take_context(source, body)
         try:
-            numbered, refusals = await self._read(source, body)
+            numbered, refusals = await self._read(source, body, context)
         except RefusedError as refused:
             self._refuse_whole(source, len(body), refused)
             raise
         await self._outlet.send(source, numbered)
         self._tally.requests += 1
-        self.refuse(source, len(body), refusals)
+        self.refuse(source, len(body), refusals, self._kept(source, body, refusals, context))
         return Taken(sum(len(one.batch) for one in numbered), shortened(refusals))
 
-    async def _read(self, source: str, body: bytes) -> tuple[list[Numbered], list[Refusal]]:
-        if len(body) <= INLINE_BYTES and not body.startswith(GZIP_MAGIC):
-            return self._admitted(source, body)
-        async with self._one_at_a_time:
-            return await asyncio.to_thread(self._admitted, source, body)
+    async def _take_context(self, source: str, body: bytes) -> Taken:
+        present = self._versions.timeline.at(now_us(self._settings.clock)).city
+        try:
+            routed = await self._router.route(source, body, present)
+        except RefusedError as refused:
+            self._refuse_whole(source, len(body), refused)
+            raise
+        await self._outlet.send_context(source, present.version, routed.by_partition)
+        self._tally.requests += 1
+        self.refuse(source, len(body), routed.refused)
+        return Taken(0, shortened(routed.refused), routed.records)
 
-    def _decode_native(self, source: str, body: bytes, timeline: Timeline[Prepared]) -> Decoded:
+    async def _read(self, source: str, body: bytes, context: Context) -> tuple[list[Numbered], list[Refusal]]:
+        if len(body) <= INLINE_BYTES and not body.startswith(GZIP_MAGIC):
+            return self._admitted(source, body, context)
+        async with self._one_at_a_time:
+            return await asyncio.to_thread(self._admitted, source, body, context)
+
+    def _decode_native(self, source: str, body: bytes, timeline: Timeline[Prepared], _: Context) -> Decoded:
         registries = timeline.mapped(lambda one: one.registry)
         return native.decode(b"".join(decompressed(body, self._limit_bytes)), registries, source)
 
-    def _decode_roads(self, _: str, body: bytes, timeline: Timeline[Prepared]) -> Decoded:
+    def _decode_vendor(self, source: str, body: bytes, timeline: Timeline[Prepared], context: Context) -> Decoded:
+        spoken = self._source(source, timeline)
+        if spoken is None:
+            raise RefusedError(Reason.WRONG_SOURCE, f"no city version has source {source!r} now")
+        beside = {"received_us": str(now_us(self._settings.clock)), **context}
+        plain = b"".join(decompressed(body, self._limit_bytes))
+        observed = _observed(FORMATS[spoken.format], plain, spoken, beside)
+        return placed(observed, timeline.mapped(lambda one: one.registry), source)
+
+    def _decode_roads(self, source: str, body: bytes, timeline: Timeline[Prepared], _: Context) -> Decoded:
         """A publication by the versions in force at the times of its readings; mostly that is one."""
         clock_us = now_us(self._settings.clock)
         present = timeline.at(clock_us)
-        told = self._publication(body, present)
+        spoken = self._source(source, timeline)
+        means = TimeMeaning.START if spoken is None else TimeMeaning(spoken.time_means)
+        told = self._publication(body, present, means)
         if len(timeline) == 1:
             return told
         # Roads that the present version has given up show only when the version before it is asked.
         near = timeline.between(clock_us - ROAD_PAST_US, clock_us).entries
         wanted = {*near, *(one for one, _ in timeline.split(told.batch.begin))}
-        decoded = {one: told if one is present else self._publication(body, one) for one in wanted}
+        decoded = {one: told if one is present else self._publication(body, one, means) for one in wanted}
         batches = [
             decoded[one].batch.take(at)
             for one in timeline.entries if one in wanted
@@ -159,23 +216,40 @@ class Intake:
         judge = present if told.published_us is None else timeline.at(told.published_us)
         return replace(decoded.get(judge, told), batch=Batch.concatenated(batches) if batches else Batch.empty())
 
-    def _publication(self, body: bytes, version: Prepared) -> Decoded:
-        return decode_measured(body, version.channels, limit_bytes=self._limit_bytes)
+    def _publication(self, body: bytes, version: Prepared, means: TimeMeaning) -> Decoded:
+        return decode_measured(body, version.channels, means, limit_bytes=self._limit_bytes)
 
     def read_messages(self, source: str, bodies: Sequence[bytes]) -> tuple[list[Numbered], list[Refusal]]:
-        """Decode and admit many native bodies at once, as of a topic with one reading a message.
+        """Decode and admit many bodies at once, as of a topic with one reading a message.
 
         Each body that cannot be taken is a refusal of its own; nothing is sent or counted yet. May be called
         in any thread.
         """
         timeline = self._relevant()
+        if self._format(source, timeline) != NATIVE:
+            return self._admissible(Decoded.concatenated(
+                self._message(number, source, body, timeline) for number, body in enumerate(bodies)), timeline)
         registries = timeline.mapped(lambda one: one.registry)
         return self._admissible(native.decode_messages(bodies, registries, source), timeline)
 
-    def _admitted(self, source: str, body: bytes) -> tuple[list[Numbered], list[Refusal]]:
+    def _message(self, number: int, source: str, body: bytes, timeline: Timeline[Prepared]) -> Decoded:
+        place = f"message {number}"
+        try:
+            decoded = self._decoder(source, timeline)(source, body, timeline, NO_CONTEXT)
+        except RefusedError as error:
+            whole = Refusal(reason=Reason(error.reason), where=place, detail=str(error))
+            return Decoded(Batch.empty(), [whole], {Counts.REFUSED_VALUES.value: 1})
+        return replace(decoded, refusals=[
+            Refusal(reason=one.reason, where=f"{place} {one.where}", detail=one.detail, count=one.count)
+            for one in decoded.refusals
+        ])
+
+    def _decoder(self, source: str, timeline: Timeline[Prepared]) -> Decoder:
+        return self._decoders[self._format(source, timeline) or NATIVE]
+
+    def _admitted(self, source: str, body: bytes, context: Context) -> tuple[list[Numbered], list[Refusal]]:
         timeline = self._relevant()
-        decode = self._decoders[self._format(source, timeline) or "native"]
-        return self._admissible(decode(source, body, timeline), timeline)
+        return self._admissible(self._decoder(source, timeline)(source, body, timeline, context), timeline)
 
     def _admissible(self, decoded: Decoded, timeline: Timeline[Prepared]) -> tuple[list[Numbered], list[Refusal]]:
         door, clock_us = self._settings.gateway, now_us(self._settings.clock)
@@ -194,21 +268,48 @@ class Intake:
             Refusal(reason=Reason(refused.reason), where="the whole body", detail=str(refused))
         ])
 
-    def refuse(self, source: str, size: int, refusals: list[Refusal]) -> None:
-        """Count refusals and send their dead letters; `size` is the bytes of what held them."""
+    def _kept(self, source: str, body: bytes, refusals: list[Refusal], context: Context) -> KeptBody | None:
+        spoken = self._format(source, self._relevant())
+        strict = spoken == NATIVE or (spoken in FORMATS and FORMATS[spoken].strict)
+        # A compressed body could not be looked through for what may name a person.
+        if not self._keeps_bodies or not strict or body.startswith(GZIP_MAGIC):
+            return None
+        return kept_body(source, body, context, [one.reason for one in refusals])
+
+    def refuse(self, source: str, size: int, refusals: list[Refusal], kept: KeptBody | None = None) -> None:
+        """Count refusals and send their dead letters; `size` is the bytes of what held them, `kept` itself."""
         self._tally.refuse(source, refusals)
-        for letter in letters_of(source, size, refusals, now_us(self._settings.clock)):
+        if kept is not None:
+            self._send(Topic.DEAD_LETTER_BODIES, kept.body, kept_headers(kept), kept.id)
+        body_id = None if kept is None else kept.id
+        for letter in letters_of(source, size, refusals, now_us(self._settings.clock), body_id):
             number = f"{self._name}/{next(self._letter_numbers)}"
             headers = letter_headers("urn:drukte:gateway", number)
-            try:
-                sent = self._producer.send(
-                    Topic.DEAD_LETTERS, encode_letter(letter), headers, key=source.encode()
-                )
-            except DrukteError:
-                self._tally.letters_lost += 1
-            else:
-                sent.add_done_callback(self._letter_settled)
+            self._send(Topic.DEAD_LETTERS, encode_letter(letter), headers, source)
+
+    def _send(self, topic: Topic, value: bytes, headers: Headers, key: str) -> None:
+        try:
+            sent = self._producer.send(topic, value, headers, key=key.encode())
+        except DrukteError:
+            self._tally.letters_lost += 1
+        else:
+            sent.add_done_callback(self._letter_settled)
 
     def _letter_settled(self, sent: asyncio.Future[None]) -> None:
         if not sent.cancelled() and isinstance(sent.exception(), TransientError):
             self._tally.letters_lost += 1
+
+
+def _observed(spoken: Format, body: bytes, source: Source, context: Context) -> Observed:
+    try:
+        return spoken.decode(body, source, context)
+    except RefusedError:
+        raise
+    except Exception as error:  # noqa: BLE001  # a bug of one decoder must not end the doors of all others
+        # Its text may hold a piece of the payload: only its kind and place are told.
+        frames = traceback.extract_tb(error.__traceback__)[-2:]
+        log.error("decoder failed", format=spoken.key, error=type(error).__name__,
+                  at=[f"{frame.filename}:{frame.lineno}" for frame in frames])
+        raise RefusedError(
+            Reason.MALFORMED, f"the decoder of {spoken.key!r} failed on it ({type(error).__name__}), which is a bug; "
+            "the gateway's log tells where") from None

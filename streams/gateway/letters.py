@@ -28,11 +28,13 @@ def shortened(refusals: list[Refusal]) -> list[Refusal]:
     ]
 
 
-def letters_of(source: str, size: int, refusals: list[Refusal], at_us: int) -> list[Letter]:
-    """The letters for refusals of one body. Person-level ones get none: they are only counted."""
+def letters_of(
+    source: str, size: int, refusals: list[Refusal], at_us: int, body: str | None = None
+) -> list[Letter]:
+    """The letters for refusals of one body, `body` if it is kept. Person-level ones get none: only counted."""
     return [
         Letter(reason=one.reason, where=one.where, detail=one.detail, count=one.count, source=source,
-               size=size, at_us=at_us)
+               size=size, at_us=at_us, body=body)
         for one in shortened([one for one in refusals if one.reason is not Reason.PERSON_LEVEL])
     ]
 

@@ -4,12 +4,13 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 import structlog
 
+from schemas.context import RECORDS_A_MESSAGE, ContextRecord
 from schemas.errors import TransientError
 from schemas.log import Clock, Kind, LogMessage, Topic, encode_log
 from schemas.reading import Batch
@@ -116,6 +117,25 @@ class Outlet:
         ]
         await _all_done(delivered)
         self._tally.readings += readings
+
+    async def send_context(
+        self, source: str, city_version: int, by_partition: Mapping[int, Sequence[ContextRecord]]
+    ) -> None:
+        """Send context records; returns when the broker has acknowledged them.
+
+        Raises
+        ------
+        TransientError
+            The broker is away; sending them again is harmless.
+        """
+        sent = []
+        for partition, records in by_partition.items():
+            for first in range(0, len(records), RECORDS_A_MESSAGE):
+                piece = tuple(records[first : first + RECORDS_A_MESSAGE])
+                message = replace(self._message(Kind.CONTEXT, partition, source, city_version), context=piece)
+                sent.append(self._send_message(partition, message))
+        await _all_done(sent)
+        self._tally.messages += len(sent)
 
     async def tick_while_silent(self) -> None:
         """Send ticks for ever; cancel it to stop."""

@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from schemas.errors import FatalError, TransientError
 from schemas.log import Headers, Topic
+from streams.kafka_client import connection
 from streams.settings import KafkaSettings
 from streams.topics import MESSAGE_BYTES
 
@@ -63,7 +64,7 @@ class LogProducer:
         self._complained_at = -COMPLAINT_S
         self._stopping = threading.Event()
         self._producer = Producer({
-            "bootstrap.servers": kafka.bootstrap,
+            **connection(kafka),
             "acks": "all",
             # The mock cluster knows idempotence only in part.
             "enable.idempotence": not kafka.mock,

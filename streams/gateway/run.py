@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The gateway as a process: HTTP door, producer, ticks, NDW polling and `edge` in one event loop."""
+"""The gateway as a process: HTTP and the other doors, producer and ticks in one event loop."""
 
 import asyncio
 import contextlib
@@ -16,6 +16,7 @@ from schemas.log import Clock, Topic
 from schemas.roads import NDW_SOURCE
 from streams.cities import Cities
 from streams.clock import now_us
+from streams.gateway.access import check_guarded
 from streams.gateway.door import make_app
 from streams.gateway.edge import Edge
 from streams.gateway.figures import GatewayFigures
@@ -23,9 +24,10 @@ from streams.gateway.intake import Intake
 from streams.gateway.ndw import poll_ndw
 from streams.gateway.outlet import Outlet
 from streams.gateway.producer import DELIVERY_S, LogProducer
+from streams.gateway.sources import check_sources, start_sources
 from streams.gateway.tally import Tally
 from streams.gateway.versions import Versions
-from streams.http_server import check_address_free, make_server, stop_signals, until
+from streams.http_server import check_address_free, make_server, scheme, stop_signals, until
 from streams.metrics import Process, metrics_endpoint
 from streams.settings import GatewaySettings, NdwSettings, Settings
 from streams.topics import ensure_topics
@@ -62,6 +64,7 @@ def run_gateway(
 async def _serve(settings: Settings, city: City, stop: threading.Event, delivery_s: float) -> None:
     if settings.clock.kind is Clock.DATA:
         now_us(settings.clock)  # says what is wrong
+    check_guarded(settings.gateway)
     check_address_free(settings.gateway.host, settings.gateway.port, "gateway")
     tally = Tally()
     producer = LogProducer(settings.kafka, delivery_s)
@@ -71,12 +74,13 @@ async def _serve(settings: Settings, city: City, stop: threading.Event, delivery
         outlet = Outlet(producer, settings.clock, partial(_version_now, settings, versions), partitions, tally)
         intake = Intake(settings, versions, producer, outlet, tally)
         _check_ndw(settings.gateway, intake)
+        check_sources(settings.gateway, intake)
         edge = _edge(settings, city, intake, outlet)
         stopping = asyncio.Event()
         app = make_app(intake, settings.gateway, stopping, lambda: outlet.acknowledged_s, tally.as_dict)
         figures = GatewayFigures(settings.clock, tally, outlet, producer, edge)
         with stop_signals(stop), metrics_endpoint(settings.metrics, Process.GATEWAY, figures.read):
-            await _run_until_stopped(settings, _Parts(app, outlet, intake, stopping, edge, versions), stop)
+            await _run_until_stopped(settings, _Parts(app, outlet, intake, stopping, edge, versions, city), stop)
     finally:
         left = await asyncio.to_thread(producer.close, STOP_S)
         log.info("gateway stopped", undelivered_messages=left, **tally.as_dict())
@@ -90,6 +94,7 @@ class _Parts:
     stopping: asyncio.Event
     edge: Edge | None
     versions: Versions
+    city: City
 
 
 def _version_now(settings: Settings, versions: Versions) -> int:
@@ -97,13 +102,15 @@ def _version_now(settings: Settings, versions: Versions) -> int:
 
 
 async def _run_until_stopped(settings: Settings, parts: _Parts, stop: threading.Event) -> None:
-    server = make_server(parts.app, settings.gateway.host, settings.gateway.port)
+    server = make_server(
+        parts.app, settings.gateway.host, settings.gateway.port, tls=settings.gateway.tls)
     serving = asyncio.create_task(server.serve(), name="http")
-    address = f"http://{settings.gateway.host}:{settings.gateway.port}"
+    address = f"{scheme(settings.gateway.tls)}://{settings.gateway.host}:{settings.gateway.port}"
     log.info("gateway listens", address=address, broker=settings.kafka.bootstrap)
     background = [asyncio.create_task(_tick(settings, parts), name="tick")]
     if settings.gateway.ndw is not None:
         background.append(asyncio.create_task(_poll(settings.gateway.ndw, parts), name="NDW"))
+    background += start_sources(settings, parts.city, parts.intake, partial(_ready, parts.versions))
     edge = [] if parts.edge is None else [asyncio.create_task(_take_edge(parts.edge, parts), name="edge")]
     stopped = asyncio.create_task(until(stop), name="stop")
     try:
@@ -178,11 +185,10 @@ def _edge(settings: Settings, city: City, intake: Intake, outlet: Outlet) -> Edg
     edge = settings.gateway.edge
     if edge is None:
         return None
-    source = city.file.sources.get(edge.source)
-    if source is None or source.format != "native":
+    if edge.source not in city.file.sources:
         raise FatalError(
-            f"drukte.toml: gateway.edge.source = {edge.source!r} has to be a source of the city file with "
-            'format = "native"; mend one of the two'
+            f"drukte.toml: gateway.edge.source = {edge.source!r} has to be a source of the city file; mend one of "
+            "the two"
         )
     if edge.topic in set(Topic):
         raise FatalError(

@@ -96,6 +96,10 @@ class Versions:
             except TimeoutError:
                 raise TransientError("the city versions are not read yet") from None
 
+    def is_ready(self) -> None:
+        """Say that topic `city` was read: `until_ready` waits no more."""
+        self._ready.set()
+
     def refresh(self) -> None:
         """Take in what was published; raises as `Cities.refresh`. Blocks."""
         if self._cities.refresh():

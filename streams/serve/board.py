@@ -9,14 +9,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from schemas.alert import State, Transition
+from schemas.context import ContextRecord
 from schemas.live import SCHEMAS, LiveTable
 from schemas.roads import ANY_VEHICLE
+from schemas.sighting import SightingShown
 from streams.writer.rows import Message, RowBuffer
 
 Row = dict[str, Any]
 """A live row by column name."""
 CLOSED_KEPT = 10_000
 """Closed alerts that are remembered, so that their repeats are known; a few hundred bytes each."""
+CONTEXT_KEPT = 5_000
+"""Context records that are remembered; beyond them the ones that changed longest ago go."""
 LIFE_KEPT = 12
 """Newest changes of an alert that are told."""
 OPEN_STATES = (State.FIRING, State.RECOVERING, State.PENDING)
@@ -39,13 +43,18 @@ class Alert:
 
 @dataclass(slots=True)
 class Changed:
-    """What a message changed: numbers of places by table, ids of alerts."""
+    """What a message changed: numbers of places by table, ids of alerts, keys of zones with a new sighting.
+
+    `context` says whether a context record is new or changed.
+    """
 
     places: dict[LiveTable, set[int]] = field(default_factory=lambda: {table: set() for table in LiveTable})
     alerts: set[str] = field(default_factory=set)
+    sightings: set[str] = field(default_factory=set)
+    context: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.alerts) or any(self.places.values())
+        return bool(self.alerts or self.sightings or self.context) or any(self.places.values())
 
 
 @dataclass(slots=True)
@@ -58,10 +67,16 @@ class Board:
         The newest row of each place, by the place's number.
     alerts : dict of str to Alert
         By alert id.
+    sightings : dict of str to SightingShown
+        The newest of each zone, by the zone's key.
+    context : dict of (source, record) to ContextRecord
+        In their newest versions.
     """
 
     rows: dict[LiveTable, dict[int, Row]] = field(default_factory=lambda: {table: {} for table in LiveTable})
     alerts: dict[str, Alert] = field(default_factory=dict)
+    sightings: dict[str, SightingShown] = field(default_factory=dict)
+    context: dict[tuple[str, str], ContextRecord] = field(default_factory=dict)
 
     def take(self, message: Message, changed: Changed) -> None:
         """Take a message in and note in `changed` what is new.
@@ -81,6 +96,11 @@ class Board:
         for transition in buffer.transitions.values():
             if self._take_transition(transition):
                 changed.alerts.add(transition.alert_id)
+        for one in buffer.context.values():
+            changed.context |= self._take_context(one)
+        for shown in buffer.sightings.values():
+            if self._take_sighting(shown):
+                changed.sightings.add(shown.zone)
 
     def _take_row(self, table: LiveTable, row: Row) -> bool:
         if row.get("vehicle_class", ANY_VEHICLE) != ANY_VEHICLE:
@@ -90,6 +110,25 @@ class Board:
         if before is not None and not _is_newer(row, before):
             return False
         self.rows[table][number] = row
+        return True
+
+    def _take_context(self, one: ContextRecord) -> bool:
+        before = self.context.get(one.key)
+        if before is not None and one.order <= before.order:
+            return False
+        self.context[one.key] = one
+        if len(self.context) > CONTEXT_KEPT:
+            oldest = min(self.context.values(), key=lambda known: (known.changed_us, known.key))
+            del self.context[oldest.key]
+        return True
+
+    def _take_sighting(self, shown: SightingShown) -> bool:
+        known = self.sightings.get(shown.zone)
+        if known is not None and (shown.at_us, shown.role, shown.revision) <= (
+            known.at_us, known.role, known.revision
+        ):
+            return False
+        self.sightings[shown.zone] = shown
         return True
 
     def _take_transition(self, transition: Transition) -> bool:

@@ -10,13 +10,27 @@ import msgspec
 
 from schemas.alert import Transition
 from schemas.live import LiveTable, Status
+from schemas.sighting import SightingShown
 from streams.serve.board import Alert, Board, Changed, Row
 from streams.serve.places import Place, Places, stale_after_s
-from streams.serve.wording import NO_DATA, SEVERITIES, STATES, band_text, level_word, range_text, tone
+from streams.serve.surroundings import ContextItem, SiteMaps, shown_context
+from streams.serve.wording import (
+    DISAGREEMENTS,
+    NO_DATA,
+    ROLES,
+    SEVERITIES,
+    STATES,
+    band_text,
+    level_word,
+    range_text,
+    tone,
+)
 
 CLOSED_SHOWN_S = 900.0
 """So long, in log time, a closed alert is still shown."""
 ALERTS_SHOWN = 200
+SIGHTING_SHOWN_S = 900.0
+"""So long, in log time, a sighting stands beside its zone."""
 
 
 class Stream(StrEnum):
@@ -35,6 +49,16 @@ class Range(msgspec.Struct, frozen=True):
     low: float
     high: float
     text: str
+
+
+class SightingItem(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody on the ground said of a zone last: a band, and how the sensor's band lies to it."""
+
+    at: dt.datetime
+    role: str
+    people: str
+    disagreement: str
+    word: str
 
 
 class ZoneItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +82,7 @@ class ZoneItem(msgspec.Struct, frozen=True, kw_only=True):
     people: Range | None
     density_per_m2: Range | None
     coverage: float
+    sighting: SightingItem | None = None
 
 
 class GateItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,7 +148,10 @@ class AlertItem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
-    """The state, or what of it has changed. `log_time`: end of the newest window of people."""
+    """The state, or what of it has changed. `log_time`: end of the newest window of people.
+
+    `context` is all that is shown of it, or null where nothing of it has changed.
+    """
 
     city: str
     timezone: str
@@ -135,6 +163,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     gates: list[GateItem] = []
     roads: list[RoadItem] = []
     alerts: list[AlertItem] = []
+    context: list[ContextItem] | None = None
 
 
 @dataclass(slots=True)
@@ -146,6 +175,8 @@ class Present:
     city, timezone : str
         Name of the city and of its time zone.
     places : Places
+    maps : SiteMaps
+        For what lies beside the zones.
     speed : float
         Seconds of log time in a second.
     """
@@ -153,6 +184,7 @@ class Present:
     city: str
     timezone: str
     places: Places
+    maps: SiteMaps = field(default_factory=SiteMaps)
     speed: float = 1.0
     board: Board = field(default_factory=Board)
     stream: Stream = Stream.STARTING
@@ -164,15 +196,15 @@ class Present:
             zones=[self._zone(number, now) for number in self.places.zones],
             gates=[self._gate(number, now) for number in self.places.gates],
             roads=[self._road(number, now) for number in self.places.roads],
-            alerts=self._shown_alerts(now),
+            alerts=self._shown_alerts(now), context=self._context(now),
         )
 
     def changed(self, changed: Changed, now: dt.datetime) -> Document:
         """Only what has changed; places that the city does not know are left out."""
-        zones, gates, roads = (
+        zones = self._changed_zones(changed)
+        gates, roads = (
             [number for number in known if number in changed.places[table]] for table, known in (
-                (LiveTable.ZONE, self.places.zones), (LiveTable.GATE, self.places.gates),
-                (LiveTable.ROAD, self.places.roads),
+                (LiveTable.GATE, self.places.gates), (LiveTable.ROAD, self.places.roads),
             )
         )
         alerts = (self.board.alerts[key] for key in changed.alerts if key in self.board.alerts)
@@ -181,7 +213,17 @@ class Present:
             gates=[self._gate(number, now) for number in gates],
             roads=[self._road(number, now) for number in roads],
             alerts=[self._alert(alert) for alert in _newest_first(alerts) if _is_shown(alert, now)],
+            context=self._context(now) if changed.context else None,
         )
+
+    def _context(self, now: dt.datetime) -> list[ContextItem]:
+        return shown_context(self.board.context.values(), self.maps, now)
+
+    def _changed_zones(self, changed: Changed) -> list[int]:
+        return [
+            number for number, place in self.places.zones.items()
+            if number in changed.places[LiveTable.ZONE] or place.key in changed.sightings
+        ]
 
     def clock(self, now: dt.datetime) -> Document:
         """No place, no alert: the time and how the stream stands."""
@@ -190,13 +232,14 @@ class Present:
     def _document(
         self, now: dt.datetime, zones: list[ZoneItem] | None = None, gates: list[GateItem] | None = None,
         roads: list[RoadItem] | None = None, alerts: list[AlertItem] | None = None,
+        context: list[ContextItem] | None = None,
     ) -> Document:
         known = (self.board.rows[LiveTable.ZONE].get(number) for number in self.places.zones)
         ends = [end for row in known if (end := _window_end(row)) is not None]
         return Document(
             city=self.city, timezone=self.timezone, speed=self.speed, now=now, stream=self.stream,
             log_time=max(ends, default=None), zones=zones or [], gates=gates or [], roads=roads or [],
-            alerts=alerts or [],
+            alerts=alerts or [], context=context,
         )
 
     def _stale(self, row: Row | None, place: Place, now: dt.datetime) -> tuple[bool, float]:
@@ -218,6 +261,7 @@ class Present:
             people=_band(row, "people_low", "people_high"),
             density_per_m2=_range(row, "density_low_per_m2", "density_high_per_m2", 2),
             coverage=0.0 if row is None else row["coverage"],
+            sighting=_sighting(self.board.sightings.get(place.key), now),
         )
 
     def _gate(self, number: int, now: dt.datetime) -> GateItem:
@@ -259,6 +303,17 @@ class Present:
             opened_at=_moment(last.opened_at_us), at=_moment(last.at_us), changes=last.seq,
             life=[_change(one, levels) for one in alert.life],
         )
+
+
+def _sighting(shown: SightingShown | None, now: dt.datetime) -> SightingItem | None:
+    if shown is None or (now - _moment(shown.at_us)).total_seconds() > SIGHTING_SHOWN_S:
+        return None
+    high = shown.people_high
+    people = f"{shown.people_low} of meer" if high is None else band_text(shown.people_low, high)
+    return SightingItem(
+        at=_moment(shown.at_us), role=ROLES[shown.role], people=people, disagreement=shown.disagreement,
+        word=DISAGREEMENTS[shown.disagreement],
+    )
 
 
 def _newest_first(alerts: Iterable[Alert]) -> list[Alert]:

@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page's HTTP door: page, events, state, health. Read-only; no cookies; no address is kept or logged."""
+"""The page's HTTP door: page, events, state, health, sightings. No cookies; no address is kept or logged."""
 
 from http import HTTPStatus
 from importlib.resources import files
 
 import msgspec
-from litestar import Litestar, Response, get
+from litestar import Litestar, Response, get, post
 from litestar.datastructures import MutableScopeHeaders
 from litestar.response import Stream as StreamedResponse
 from litestar.types import Message, Scope
 
-from streams.http_problem import Problem, problem_handlers
+from streams.http_problem import AnyRequest, Problem, problem_handlers
 from streams.serve import document
 from streams.serve.drawing import page
 from streams.serve.show import Show
+from streams.serve.sightings import BODY_BYTES, SightingDesk
 
 API_VERSION = "1.0.0"
 RETRY_S = 5
@@ -35,13 +36,15 @@ HEADERS = {
 }
 
 
-def make_app(show: Show) -> Litestar:
+def make_app(show: Show, desk: SightingDesk) -> Litestar:
     """The ASGI application.
 
     Parameters
     ----------
     show : Show
         The polygons of its city are drawn once for each version.
+    desk : SightingDesk
+        Takes what is posted; all else only reads.
     """
     drawn: dict[str, bytes] = {}
     script, style = _asset("page.js").encode(), _asset("page.css").encode()
@@ -75,6 +78,12 @@ def make_app(show: Show) -> Litestar:
     async def state() -> Response[bytes]:
         return Response(msgspec.json.encode(show.state()), media_type=JSON)
 
+    @post("/api/sightings", request_max_body_size=BODY_BYTES)
+    async def sightings(request: AnyRequest) -> Response[bytes]:
+        receipt = await desk.take(
+            await request.body(), request.headers.get("content-type", ""), request.headers.get("authorization", ""))
+        return Response(msgspec.json.encode(receipt), status_code=202, media_type=JSON)
+
     @get("/health")
     async def health() -> Response[bytes]:
         well = show.stream is document.Stream.OK
@@ -85,7 +94,7 @@ def make_app(show: Show) -> Litestar:
         return Response(msgspec.json.encode(told), status_code=200 if well else 503, media_type=JSON)
 
     return Litestar(
-        [root, page_script, page_style, events, state, health],
+        [root, page_script, page_style, events, state, sightings, health],
         exception_handlers=problem_handlers(), before_send=[_add_headers],
         openapi_config=None, logging_config=None,
     )

@@ -61,7 +61,7 @@ def page(template: str, file: CityFile) -> str:
 
 
 def _section(file: CityFile, site: str, name: str, numbers: dict[str, int]) -> str:
-    zones = {key: zone for key, zone in file.zones.items() if zone.site == site}
+    zones = site_zones(file, site)
     gates = [gate for gate in file.gates.values() if gate.site == site]
     heading = f"site-{escape(site)}"
     return (
@@ -71,6 +71,17 @@ def _section(file: CityFile, site: str, name: str, numbers: dict[str, int]) -> s
         f'<ul class="tiles">{"".join(_tile(key, zone, numbers[key]) for key, zone in zones.items())}</ul>'
         "</div></section>"
     )
+
+
+def site_zones(file: CityFile, site: str) -> dict[str, Zone]:
+    """The zones of a site, by key."""
+    return {key: zone for key, zone in file.zones.items() if zone.site == site}
+
+
+def site_projection(zones: dict[str, Zone], gates: Sequence[Gate]) -> Projection:
+    """How a site's map lies on the ground."""
+    corners = [point for zone in zones.values() for point in zone.polygon]
+    return Projection([*corners, *(point for gate in gates for point in gate.line)])
 
 
 def _tile(key: str, zone: Zone, number: int) -> str:
@@ -84,7 +95,7 @@ def _tile(key: str, zone: Zone, number: int) -> str:
 def site_map(name: str, zones: dict[str, Zone], gates: Sequence[Gate], numbers: dict[str, int]) -> str:
     """A site's zones and gates as SVG; each zone's outline carries `data-zone`."""
     corners = [point for zone in zones.values() for point in zone.polygon]
-    projection = Projection([*corners, *(point for gate in gates for point in gate.line)])
+    projection = site_projection(zones, gates)
     spots = [projection.spot(point) for point in corners]
     box, longer_m = _view_box(spots)
     small = {key for key, zone in zones.items() if _narrow_m(projection, zone) < SMALL_SHARE * longer_m}
@@ -96,8 +107,14 @@ def site_map(name: str, zones: dict[str, Zone], gates: Sequence[Gate], numbers: 
     )
     return (
         f'<svg class="map" viewBox="{box}" role="img" aria-label="Kaart van {escape(name)}; de stand van elke '
-        f'zone staat in haar tegel">{areas}{lines}{labels}</svg>'
+        f'zone staat in haar tegel">{areas}{lines}{_overlay(box)}{labels}</svg>'
     )
+
+
+def _overlay(box: str) -> str:
+    """Room for what lies beside the zones; it is cut off where the map ends."""
+    left, top, width, height = box.split()
+    return f'<svg class="context" x="{left}" y="{top}" width="{width}" height="{height}" viewBox="{box}"></svg>'
 
 
 def _view_box(spots: Sequence[Spot]) -> tuple[str, float]:

@@ -11,10 +11,11 @@ from schemas.city import City
 from schemas.errors import FatalError
 from schemas.log import Clock
 from streams.clock import now_us
-from streams.http_server import check_address_free, make_server, stop_signals, until
+from streams.http_server import check_address_free, make_server, scheme, stop_signals, until
 from streams.metrics import Process, metrics_endpoint
 from streams.serve.door import make_app
 from streams.serve.show import Show
+from streams.serve.sightings import SightingDesk
 from streams.settings import Settings
 
 STOP_S = 3.0
@@ -46,19 +47,23 @@ async def _serve(settings: Settings, city: City, stop: threading.Event) -> None:
         now_us(settings.clock)  # says what is wrong
     check_address_free(settings.serve.host, settings.serve.port, "serve")
     show = Show(settings.kafka, settings.clock, city)
-    app = make_app(show)
-    with stop_signals(stop), metrics_endpoint(settings.metrics, Process.SERVE, show.figures):
-        await _run_until_stopped(settings, show, app, stop)
+    desk = SightingDesk(settings, lambda: show.city)
+    app = make_app(show, desk)
+    try:
+        with stop_signals(stop), metrics_endpoint(settings.metrics, Process.SERVE, show.figures):
+            await _run_until_stopped(settings, show, app, stop)
+    finally:
+        await asyncio.to_thread(desk.close, STOP_S)
     log.info("serve stopped", messages=show.messages, let_go=show.hub.let_go)
 
 
 async def _run_until_stopped(settings: Settings, show: Show, app: Litestar, stop: threading.Event) -> None:
-    server = make_server(app, settings.serve.host, settings.serve.port)
+    server = make_server(app, settings.serve.host, settings.serve.port, tls=settings.serve.tls)
     serving = asyncio.create_task(server.serve(), name="http")
     following = asyncio.create_task(show.follow(), name="follow")
     city = asyncio.create_task(show.follow_city(), name="city")
     stopped = asyncio.create_task(until(stop), name="stop")
-    address = f"http://{settings.serve.host}:{settings.serve.port}/"
+    address = f"{scheme(settings.serve.tls)}://{settings.serve.host}:{settings.serve.port}/"
     log.info("page", address=address, broker=settings.kafka.bootstrap)
     try:
         done, _ = await asyncio.wait({serving, following, city, stopped}, return_when=asyncio.FIRST_COMPLETED)

@@ -24,6 +24,7 @@ from streams.serve.board import Changed
 from streams.serve.document import Document, Present, Stream
 from streams.serve.hub import Hub
 from streams.serve.places import city_places
+from streams.serve.surroundings import SiteMaps
 from streams.serve.tail import Tail
 from streams.settings import ClockSettings, KafkaSettings
 from streams.writer.rows import Message
@@ -64,7 +65,7 @@ class Show:
         self._pulse_s = time.monotonic()
         self._present = Present(
             city=city.file.name, timezone=city.file.timezone, places=city_places(city),
-            speed=clock.speed if clock.kind is Clock.SIMULATED else 1.0,
+            maps=SiteMaps.of(city.file), speed=clock.speed if clock.kind is Clock.SIMULATED else 1.0,
         )
         self.hub = Hub()
         self.messages = 0
@@ -121,7 +122,7 @@ class Show:
         log.info("city version in force", version=city.version)
         self.city = city
         self._present.city, self._present.timezone = city.file.name, city.file.timezone
-        self._present.places = city_places(city)
+        self._present.places, self._present.maps = city_places(city), SiteMaps.of(city.file)
         self.hub.publish(self.first_event())
 
     async def _open(self, tail: Tail) -> None:

@@ -13,6 +13,7 @@ from confluent_kafka import Message as KafkaMessage
 
 from schemas.errors import FatalError, TransientError
 from schemas.log import Headers, Topic
+from streams.kafka_client import connection
 from streams.settings import KafkaSettings
 from streams.writer.rows import Message
 
@@ -50,7 +51,7 @@ class Tail:
         self._starts: dict[tuple[str, int], int] = {}
         self._heard_s = time.monotonic()
         self._consumer = Consumer({
-            "bootstrap.servers": kafka.bootstrap,
+            **connection(kafka),
             "client.id": CLIENT,
             "group.id": CLIENT,  # the library asks for one; it is never joined
             "enable.auto.commit": False,

@@ -4,6 +4,7 @@
 from collections.abc import Sequence
 
 from schemas.alert import State
+from schemas.sighting import Disagreement, Role
 
 NO_DATA = "geen gegevens"
 """What stands where there is no value: never a number, never a level."""
@@ -16,6 +17,15 @@ STATES = {
     State.RECOVERING: "neemt af",
     State.RESOLVED: "voorbij",
 }
+ROLES = {Role.STEWARD: "steward", Role.OPERATOR: "centralist", Role.POLICE: "politie", Role.MEDIC: "hulpverlener"}
+DISAGREEMENTS = {
+    Disagreement.AGREES: "sensor klopt ermee",
+    Disagreement.SENSOR_LOWER: "sensor ziet minder",
+    Disagreement.SENSOR_HIGHER: "sensor ziet meer",
+    Disagreement.NO_SENSOR: "geen sensor",
+    Disagreement.NOT_COMPARED: "nog niet vergeleken",
+}
+"""How the sensor's band lies to a sighting."""
 SEVERITIES = {"info": "ter informatie", "warning": "waarschuwing", "critical": "kritiek"}
 
 

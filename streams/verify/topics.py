@@ -9,6 +9,7 @@ from confluent_kafka import Message as KafkaMessage
 
 from schemas.errors import TransientError
 from schemas.log import ReadHeaders, Topic
+from streams.kafka_client import connection
 from streams.settings import KafkaSettings
 
 SILENCE_S = 30.0
@@ -25,7 +26,7 @@ class TopicReader:
 
     def __init__(self, kafka: KafkaSettings) -> None:
         self._consumer = Consumer({
-            "bootstrap.servers": kafka.bootstrap, "group.id": "drukte-verify", "client.id": "drukte-verify",
+            **connection(kafka), "group.id": "drukte-verify", "client.id": "drukte-verify",
             "enable.auto.commit": False, "auto.offset.reset": "earliest", "log_level": 2,
         })
 

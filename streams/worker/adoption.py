@@ -24,7 +24,8 @@ from streams.clock import now_us
 from streams.core.alerting import FIRST_OPEN
 from streams.core.layout import partition_of_site
 from streams.core.log_time import LogTime
-from streams.settings import Settings
+from streams.kafka_client import connection
+from streams.settings import KafkaSettings, Settings
 from streams.topics import MESSAGE_BYTES
 from streams.worker.effects import SERVICE
 from streams.worker.extent import Extent
@@ -85,7 +86,7 @@ class Adopter:
         """
         if not extents:
             return {}
-        with _Visit(self._settings.kafka.bootstrap) as visit:
+        with _Visit(self._settings.kafka) as visit:
             found = self._open_by_partition(visit.messages(Topic.ALERTS, visit.extents(Topic.ALERTS)))
             # A first start asks no further.
             asked = {number: extent for number, extent in extents.items() if extent.earliest or found.get(number)}
@@ -138,10 +139,10 @@ def _headers(message: Message) -> ReadHeaders:
 class _Visit:
     """One visit to the broker, with one limit for all of it."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, kafka: KafkaSettings) -> None:
         self._end_s = time.monotonic() + LIMIT_S
-        self._where = bootstrap
-        common = {"bootstrap.servers": bootstrap, "log_level": 2}
+        self._where = kafka.bootstrap
+        common = {**connection(kafka), "log_level": 2}
         self._consumer = Consumer(common | {
             "group.id": "drukte-adoption", "enable.auto.commit": False, "enable.partition.eof": True,
             "auto.offset.reset": "earliest", "fetch.wait.max.ms": 50,

@@ -19,6 +19,7 @@ from schemas.log import Kind, LogMessage, Topic, decode_log
 from streams.settings import Settings
 from streams.topics import MESSAGE_BYTES, SNAPSHOT_BYTES
 from streams.worker.adoption import Adopter
+from streams.worker.credentials import broker_credentials
 from streams.worker.effects import Outgoing, dead_letter, in_messages, outgoing
 from streams.worker.folds import Fold, Folds
 from streams.worker.gaps import Gap, gap_letter, log_time_text
@@ -58,7 +59,8 @@ def make_app(settings: Settings, city: City, folds: Folds, instance: str, data_f
     kafka = settings.kafka
     urls = [URL(f"kafka://{address.strip()}") for address in kafka.bootstrap.split(",")]
     app = faust.App(
-        "drukte-worker", broker=urls, store="memory://", datadir=data_folder,
+        "drukte-worker", broker=urls, broker_credentials=broker_credentials(kafka),
+        store="memory://", datadir=data_folder,
         key_serializer="raw", value_serializer="raw",
         consumer_group_instance_id=instance, consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=MESSAGE_BYTES,

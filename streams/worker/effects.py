@@ -8,12 +8,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from schemas.alert import Transition, encode_transition
+from schemas.context import LIVE_TYPE, encode_context
 from schemas.errors import RefusedError
+from schemas.health import PURGED_TYPE, Purged, encode_purged
 from schemas.letter import encode_letter, letter_headers, message_letter
 from schemas.live import encode_rows
 from schemas.log import ARROW, JSON, Headers, Topic, event_headers
 from schemas.seal import Seal, encode_seal
-from streams.core.effect import Effect, LiveRows
+from schemas.sighting import SHOWN_TYPE, SightingShown, encode_shown
+from streams.core.effect import Effect, LiveContext, LiveRows
 
 ROWS_A_MESSAGE = 40_000
 """Of at most some 100 bytes each: half of the largest message."""
@@ -64,6 +67,15 @@ def outgoing(effect: Effect, partition: int, offset: int, position: int) -> Outg
     if isinstance(effect, Seal):
         headers, value = encode_seal(SOURCE, effect)
         return Outgoing(Topic.SEALS, value, headers, partition=partition)
+    if isinstance(effect, SightingShown):
+        headers = event_headers(SHOWN_TYPE, SOURCE, effect.event_id, JSON)
+        return Outgoing(Topic.LIVE, encode_shown(effect), headers, partition=partition)
+    if isinstance(effect, LiveContext):
+        headers = event_headers(LIVE_TYPE, SOURCE, f"context/{partition}/{offset}/{position}", JSON)
+        return Outgoing(Topic.LIVE, encode_context(effect.records), headers, partition=partition)
+    if isinstance(effect, Purged):
+        headers = event_headers(PURGED_TYPE, SOURCE, f"{effect.sensor}/{partition}/{offset}/{position}", JSON)
+        return Outgoing(Topic.LIVE, encode_purged(effect), headers, partition=partition)
     event_id = f"{effect.table}/{partition}/{offset}/{position}"
     headers = event_headers(f"live.{effect.table}.v1", SOURCE, event_id, ARROW)
     return Outgoing(Topic.LIVE, encode_rows(effect.rows), headers, partition=partition)

@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from schemas.errors import RefusedError, TransientError
 from schemas.log import ReadHeaders, Topic
 from schemas.snapshot import SnapshotHead, decode_head
+from streams.kafka_client import connection
 from streams.settings import KafkaSettings
 
 TAIL_MESSAGES = 8
@@ -60,7 +61,7 @@ class SnapshotReader:
         self.not_empty: set[int] = set()
         self._where = kafka.bootstrap
         self._consumer = Consumer({
-            "bootstrap.servers": kafka.bootstrap, "group.id": "drukte-snapshots", "enable.auto.commit": False,
+            **connection(kafka), "group.id": "drukte-snapshots", "enable.auto.commit": False,
             "enable.partition.eof": True, "auto.offset.reset": "earliest", "fetch.wait.max.ms": FETCH_WAIT_MS,
             "log_level": 2,
         })

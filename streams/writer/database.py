@@ -20,14 +20,18 @@ from psycopg import errors, sql
 from schemas.alert import Transition
 from schemas.city import City
 from schemas.city_version import ALWAYS_US
+from schemas.context import ContextRecord
 from schemas.delivery import Delivery
 from schemas.errors import FatalError, RefusedError, TransientError
+from schemas.health import HealthTable
 from schemas.live import SCHEMAS, LiveTable
 from schemas.refusal import Reason
+from schemas.sighting import SightingShown
 from streams import storage
 from streams.writer.loss import Loss, record, stamp
 from streams.writer.places import Place, places
 from streams.writer.rows import KEYS, Row, RowBuffer
+from streams.writer.sensors import purge_places, write_health, write_refusals, write_sensors
 
 STATEMENT_LIMIT_S = 60
 APPLICATION = "drukte writer"
@@ -91,6 +95,16 @@ _ALERT_STATEMENT = _upsert(
 _DELIVERY_STATEMENT = _upsert(
     ("live", "delivery"), _columns(Delivery), ("receiver", "alert_id", "seq"), None
 )
+_SIGHTING_STATEMENT = _upsert(
+    ("live", "sighting"), _columns(SightingShown), ("zone", "at", "role"), "existing.revision < EXCLUDED.revision"
+)
+_CONTEXT_STATEMENT = _upsert(
+    ("live", "context"),
+    {"source": "text", "record": "text", "version": "int8", "changed_at": "timestamptz", "kind": "text",
+     "what": "text", "place": "jsonb", "lon": "float8", "lat": "float8", "begins_at": "timestamptz",
+     "ends_at": "timestamptz", "ended": "bool"},
+    ("source", "record"), "(existing.version, existing.changed_at) < (EXCLUDED.version, EXCLUDED.changed_at)",
+)
 _OFFSET_STATEMENT = _upsert(
     ("engine", "writer_offset"),
     {"topic": "text", "partition": "int4", "next_offset": "int8", "stamped_at": "timestamptz"},
@@ -113,7 +127,7 @@ INSERT INTO engine.city_version (version, sha256, city, name, timezone, effectiv
 ON CONFLICT (version, sha256) DO UPDATE SET effective_at = EXCLUDED.effective_at"""
 
 
-def _row(told: Transition | Delivery) -> Row:
+def _row(told: Transition | Delivery | SightingShown) -> Row:
     row: list[Any] = []
     for described in msgspec.structs.fields(told):
         value = getattr(told, described.name)
@@ -121,6 +135,15 @@ def _row(told: Transition | Delivery) -> Row:
             value = _EPOCH + timedelta(microseconds=value)
         row.append(str(value) if isinstance(value, str) else value)
     return tuple(row)
+
+
+def _context_row(one: ContextRecord) -> Row:
+    lon, lat = one.place[0][len(one.place[0]) // 2] if one.place else (None, None)
+    changed_at, begins_at = (_EPOCH + timedelta(microseconds=at_us) for at_us in (one.changed_us, one.begins_us))
+    ends_at = None if one.ends_us is None else _EPOCH + timedelta(microseconds=one.ends_us)
+    place = msgspec.json.encode(one.place).decode()
+    return (one.source, one.record, one.version, changed_at, one.kind.value, one.what, place, lon, lat, begins_at,
+            ends_at, one.ended)
 
 
 def _execute_rows(connection: storage.Connection, statement: sql.Composed, rows: Sequence[Row]) -> None:
@@ -140,6 +163,12 @@ def write_buffer(connection: storage.Connection, buffer: RowBuffer) -> None:
             connection, _ALERT_STATEMENT, [_row(one) for one in buffer.latest_transitions()]
         )
         _execute_rows(connection, _DELIVERY_STATEMENT, [_row(one) for one in buffer.sorted_deliveries()])
+        _execute_rows(connection, _CONTEXT_STATEMENT, [_context_row(one) for one in buffer.sorted_context()])
+        _execute_rows(connection, _SIGHTING_STATEMENT, [_row(one) for one in buffer.sorted_sightings()])
+        for kind in HealthTable:
+            write_health(connection, kind, buffer.sorted_health(kind))
+        write_refusals(connection, buffer.letters)
+        purge_places(connection, [one for _, one in sorted(buffer.purges.items())])
         offsets = [(*place, following, stamp(buffer.stamps_us.get(place, 0)))
                    for place, following in sorted(buffer.next_offsets.items())]
         _execute_rows(connection, _OFFSET_STATEMENT, offsets)
@@ -221,6 +250,8 @@ class Database:
                     _CITY_STATEMENT, (city.version, city.sha256, file.city, file.name, file.timezone, since)
                 )
                 cursor.executemany(_PLACE_STATEMENT, rows)
+                if with_places:
+                    write_sensors(connection, city)
                 cursor.execute("SELECT count(*) FROM engine.city_version WHERE version = %s", (city.version,))
                 counted = cursor.fetchone()
         except psycopg.Error as error:

@@ -7,6 +7,7 @@ from confluent_kafka import Message as KafkaMessage
 from schemas.errors import TransientError
 from schemas.letter import Letter, encode_letter, letter_headers, message_letter
 from schemas.log import Topic
+from streams.kafka_client import connection
 from streams.settings import KafkaSettings
 from streams.writer.rows import Message
 
@@ -28,7 +29,7 @@ class DeadLetters:
     def __init__(self, settings: KafkaSettings, flush_limit_s: float = FLUSH_LIMIT_S) -> None:
         self._flush_limit_s = flush_limit_s
         self.producer = Producer({
-            "bootstrap.servers": settings.bootstrap,
+            **connection(settings),
             "client.id": "drukte-writer",
             "log_level": 2,  # what fails is told by `flush`
             "acks": "all",

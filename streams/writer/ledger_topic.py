@@ -9,6 +9,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from schemas.errors import FatalError, RefusedError, TransientError
 from schemas.ledger import Intent, Released, decode_ledger, encode_ledger
 from schemas.log import Topic
+from streams.kafka_client import connection
 from streams.settings import KafkaSettings
 
 SOURCE = "urn:drukte:writer"
@@ -34,7 +35,7 @@ class LedgerTopic:
         self._settings = settings
         self._limit_s = limit_s
         self._producer = Producer({
-            "bootstrap.servers": settings.bootstrap,
+            **connection(settings),
             "client.id": "drukte-writer-ledger",
             "log_level": 2,  # what fails is told by `append`
             "acks": "all",
@@ -120,7 +121,7 @@ class LedgerTopic:
 
     def _consumer(self) -> Consumer:
         return Consumer({
-            "bootstrap.servers": self._settings.bootstrap,
+            **connection(self._settings),
             "client.id": "drukte-writer-ledger",
             "group.id": "drukte-writer-ledger",  # the library asks for one; it is never joined
             "enable.auto.commit": False,

@@ -11,6 +11,7 @@ from confluent_kafka import Message as KafkaMessage
 
 from schemas.errors import FatalError, TransientError
 from schemas.log import Headers, Topic
+from streams.kafka_client import connection
 from streams.settings import KafkaSettings
 from streams.writer.loss import Loss
 from streams.writer.rows import TOPICS, Message
@@ -77,7 +78,7 @@ class LogReader:
         self._topics = topics
         self._mock = settings.mock
         self._consumer = Consumer({
-            "bootstrap.servers": settings.bootstrap,
+            **connection(settings),
             "client.id": GROUP,
             "group.id": GROUP,  # the library asks for one; it is never joined
             "enable.auto.commit": False,

@@ -100,13 +100,13 @@ class Release:
     def commit(self, seal: Seal, grid: Grid, place: Place) -> Standing:
         """Draw and publish in one transaction, unless the batch is known; the offset is stored in any case."""
         with self._database.session() as connection, connection.transaction():
-            head = self._head(connection, place.partition)
+            head = self.held_head(connection, place.partition)
             was = tables.standing(connection, seal.batch_key)
             link = head.link
             if was is Standing.NEW:
                 values = published_values(grid, protection(seal.group, seal.grain_s))
                 tables.insert_cells(connection, seal, grid, values)
-                tables.extend_chain(connection, _ledger_row(seal, grid, place.partition, head))
+                tables.extend_chain(connection, ledger_row(seal, grid, place.partition, head))
                 link += 1
             elif was is Standing.LOST:
                 tables.insert_missing(connection, seal, grid)
@@ -120,13 +120,18 @@ class Release:
         with self._database.session() as connection:
             tables.set_offset(connection, Topic.SEALS, place.partition, place.offset + 1)
 
-    def _head(self, connection: Connection, partition: int) -> Head:
+    def held_head(self, connection: Connection, partition: int) -> Head:
+        """Lock a chain until the caller's transaction ends; raises `FatalError` where the database was put back."""
         head = tables.hold_chain(connection, partition)
         if tables.restore_is_pending(connection):
             raise FatalError("`drukte db restore` was run: the writer starts anew, to see what the restore took away")
         if head.link < self._known_links.get(partition, 0):
             raise FatalError("the database was put back under the running writer; run `drukte db restore`, start anew")
         return head
+
+    def note_link(self, partition: int, link: int) -> None:
+        """Remember the end of a chain that was extended by `streams.writer.release_together`."""
+        self._known_links[partition] = link
 
     def announce(self, partition: int) -> None:
         """Append to the topic every ledger row of a chain that it may lack, in order; another writer's too.
@@ -145,7 +150,8 @@ class Release:
             more = len(rows) == ANNOUNCED_AT_ONCE
 
 
-def _ledger_row(seal: Seal, grid: Grid, partition: int, head: Head) -> Released:
+def ledger_row(seal: Seal, grid: Grid, partition: int, head: Head) -> Released:
+    """The next link of a chain: what is released of a seal."""
     protected = protection(seal.group, seal.grain_s)
     measures = [MEASURES[metric] for metric in METRICS[seal.group]]
     return Released(

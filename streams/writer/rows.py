@@ -6,7 +6,7 @@ they are written, by the rules that hold in the database. A row about people is 
 stands; a road row is revised, so the highest revision stands.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,15 +15,29 @@ import msgspec
 import pyarrow as pa
 
 from schemas.alert import Transition, decode_transition
+from schemas.context import LIVE_TYPE as CONTEXT_TYPE
+from schemas.context import ContextRecord, decode_context
 from schemas.delivery import DELIVERY_TYPE, Delivery, decode_delivery
 from schemas.errors import RefusedError
+from schemas.health import (
+    HEALTH_SCHEMAS,
+    HEALTH_TYPES,
+    PURGED_TYPE,
+    HealthTable,
+    Purged,
+    decode_health,
+    decode_purged,
+)
+from schemas.letter import LETTER_TYPE, Letter, decode_letter
 from schemas.live import SCHEMAS, LiveTable, decode_rows
 from schemas.log import Headers, Topic, event_type
 from schemas.refusal import Reason
+from schemas.sighting import SHOWN_TYPE, SightingShown, decode_shown
 
 TRANSITION_TYPE = "alert.transition.v1"
 LIVE_TYPES = {f"live.{table}.v1": table for table in LiveTable}
-TOPICS = (Topic.LIVE, Topic.ALERTS, Topic.DELIVERIES)
+TOPICS = (Topic.LIVE, Topic.ALERTS, Topic.DELIVERIES, Topic.DEAD_LETTERS)
+HEALTH_TIMES = ("at", "since", "day", "from", "until")
 
 KEYS: dict[LiveTable, tuple[str, ...]] = {
     LiveTable.ZONE: ("zone", "window_start"),
@@ -61,6 +75,10 @@ _START = {table: SCHEMAS[table].names.index("window_start") for table in LiveTab
 
 
 def _checked(table: LiveTable, batch: pa.RecordBatch) -> list[Row]:
+    return _checked_rows(str(table), batch, [_START[table]])
+
+
+def _checked_rows(table: str, batch: pa.RecordBatch, times: Sequence[int]) -> list[Row]:
     for declared, column in zip(batch.schema, batch.columns, strict=True):
         if column.null_count and not declared.nullable:
             raise RefusedError(Reason.MALFORMED, f"live rows of {table} lack values of {declared.name}")
@@ -70,10 +88,18 @@ def _checked(table: LiveTable, batch: pa.RecordBatch) -> list[Row]:
     except (pa.ArrowException, ValueError, OverflowError):
         # Without the library's text, which may repeat a value.
         raise RefusedError(Reason.MALFORMED, f"live rows of {table} hold what no column can") from None
-    at = _START[table]
-    if not all(_FIRST <= row[at] < _LAST for row in rows):
-        raise RefusedError(Reason.BAD_TIME, f"live rows of {table} begin outside {_FIRST:%Y} to {_LAST:%Y}")
+    if not all(_FIRST <= row[at] < _LAST for row in rows for at in times):
+        raise RefusedError(Reason.BAD_TIME, f"live rows of {table} lie outside {_FIRST:%Y} to {_LAST:%Y}")
     return rows
+
+
+def _letter(value: bytes) -> Letter:
+    try:
+        letter = decode_letter(value)
+    except msgspec.DecodeError:
+        raise RefusedError(Reason.MALFORMED, "not the JSON of a dead letter") from None
+    _check_stamps("a dead letter", letter.at_us)
+    return letter
 
 
 def _transition(value: bytes) -> Transition:
@@ -113,6 +139,12 @@ class RowBuffer:
         Rows have the columns of `schemas.live.SCHEMAS[table]`, in their order.
     transitions : dict of (alert id, seq) to Transition
     deliveries : dict of (receiver, alert id, seq) to Delivery
+    sightings : dict of (zone, time, role) to SightingShown
+    context : dict of (source, record) to ContextRecord
+    health : dict of HealthTable to dict of key to row
+        Rows have the columns of `schemas.health.HEALTH_SCHEMAS[table]`; written once, so the first stands.
+    purges : dict of (kind, place) to Purged
+    letters : list of (partition, offset, Letter)
     next_offsets : dict of (topic, partition) to int
         Where to go on once the rows are written.
     stamps_us : dict of (topic, partition) to int
@@ -122,11 +154,18 @@ class RowBuffer:
     live: dict[LiveTable, dict[Row, Row]] = field(default_factory=lambda: {table: {} for table in LiveTable})
     transitions: dict[tuple[str, int], Transition] = field(default_factory=dict)
     deliveries: dict[tuple[str, str, int], Delivery] = field(default_factory=dict)
+    sightings: dict[tuple[str, int, str], SightingShown] = field(default_factory=dict)
+    context: dict[tuple[str, str], ContextRecord] = field(default_factory=dict)
+    health: dict[HealthTable, dict[Row, Row]] = field(default_factory=lambda: {table: {} for table in HealthTable})
+    purges: dict[tuple[str, int], Purged] = field(default_factory=dict)
+    letters: list[tuple[int, int, Letter]] = field(default_factory=list)
     next_offsets: dict[tuple[str, int], int] = field(default_factory=dict)
     stamps_us: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return sum(len(rows) for rows in self.live.values()) + len(self.transitions) + len(self.deliveries)
+        return sum(len(rows) for rows in self.live.values()) + len(self.transitions) + len(self.deliveries) + len(
+            self.sightings) + len(self.context) + len(self.purges) + len(self.letters) + sum(
+            len(rows) for rows in self.health.values())
 
     def add(self, message: Message) -> None:
         """Take a message's rows and its offset.
@@ -140,6 +179,16 @@ class RowBuffer:
         if message.topic == Topic.LIVE and kind in LIVE_TYPES:
             table = LIVE_TYPES[kind]
             self._merge(table, _checked(table, decode_rows(table, message.value)))
+        elif message.topic == Topic.LIVE and kind == SHOWN_TYPE:
+            self._merge_sighting(decode_shown(message.value))
+        elif message.topic == Topic.LIVE and kind == CONTEXT_TYPE:
+            self._merge_context(decode_context(message.value))
+        elif message.topic == Topic.LIVE and kind in HEALTH_TYPES:
+            self._merge_health(HEALTH_TYPES[kind], decode_health(HEALTH_TYPES[kind], message.value))
+        elif message.topic == Topic.LIVE and kind == PURGED_TYPE:
+            self._merge_purge(decode_purged(message.value))
+        elif message.topic == Topic.DEAD_LETTERS and kind == LETTER_TYPE:
+            self.letters.append((message.partition, message.offset, _letter(message.value)))
         elif message.topic == Topic.ALERTS and kind == TRANSITION_TYPE:
             transition = _transition(message.value)
             self.transitions.setdefault((transition.alert_id, transition.seq), transition)
@@ -164,6 +213,44 @@ class RowBuffer:
             if before is None or (table is LiveTable.ROAD and row[_REVISION] >= before[_REVISION]):
                 held[key] = row
 
+    def _merge_health(self, table: HealthTable, batch: pa.RecordBatch) -> None:
+        rows = _checked_rows(str(table), batch, [at for at, named in enumerate(HEALTH_SCHEMAS[table].names)
+                                                 if named in HEALTH_TIMES])
+        for row in rows:
+            # Sensor and time, or sensor, kind and time.
+            self.health[table].setdefault(row[: 3 if table is HealthTable.INTEGRITY else 2], row)
+
+    def _merge_purge(self, purged: Purged) -> None:
+        _check_stamps("a purge", purged.at_us)
+        if purged.kind not in ("zone", "gate"):
+            raise RefusedError(Reason.MALFORMED, "a purge of another kind of place than zone and gate")
+        before = self.purges.get((purged.kind, purged.place))
+        if before is None or purged.at_us > before.at_us:
+            self.purges[purged.kind, purged.place] = purged
+
+    def sorted_health(self, table: HealthTable) -> list[Row]:
+        """Rows of a table about sensors, by key."""
+        return [row for _, row in sorted(self.health[table].items(), key=lambda item: item[0])]
+
+    def _merge_context(self, records: list[ContextRecord]) -> None:
+        for one in records:
+            _check_stamps("a context record", one.changed_us, one.begins_us, one.ends_us or 0)
+        for one in records:
+            before = self.context.get(one.key)
+            if before is None or one.order > before.order:
+                self.context[one.key] = one
+
+    def sorted_context(self) -> list[ContextRecord]:
+        """Context records by source and id."""
+        return [one for _, one in sorted(self.context.items(), key=lambda item: item[0])]
+
+    def _merge_sighting(self, shown: SightingShown) -> None:
+        _check_stamps("a sighting", shown.at_us, shown.window_start_us)
+        key = (shown.zone, shown.at_us, shown.role)
+        before = self.sightings.get(key)
+        if before is None or shown.revision > before.revision:
+            self.sightings[key] = shown
+
     def sorted_rows(self, table: LiveTable) -> list[Row]:
         """Rows of a table by key: every writer locks in the same order."""
         return [row for _, row in sorted(self.live[table].items(), key=lambda item: item[0])]
@@ -175,6 +262,10 @@ class RowBuffer:
     def sorted_deliveries(self) -> list[Delivery]:
         """Deliveries by receiver, alert id and sequence number."""
         return [delivery for _, delivery in sorted(self.deliveries.items())]
+
+    def sorted_sightings(self) -> list[SightingShown]:
+        """Sightings by zone, time and role."""
+        return [shown for _, shown in sorted(self.sightings.items())]
 
     def latest_transitions(self) -> list[Transition]:
         """The transition with the highest sequence number of each alert, by alert id."""

@@ -68,6 +68,7 @@ class Writer:
         """Messages that are written, since the start."""
         self._written: dict[tuple[str, int], int] = {}
         self._written_s: float | None = None
+        self._lag: Counter[str] = Counter()
         self._losses = LossBook(self._database.record_losses, stop)
         self._watchdog = Watchdog(
             lambda: self._written, self._reader.ends, self._database.ask, self._end_at_once, watch_s
@@ -78,7 +79,7 @@ class Writer:
         yield from metrics.age_figures(self._written_s)
         yield Figure(metrics.MESSAGES, self.messages)
         yield Figure(metrics.DATABASE_AWAY, self._database.is_away)
-        for topic, behind in self._reader.lag(self._written).items():
+        for topic, behind in self._lag.items():
             yield Figure(metrics.LAG, behind, topic)
         yield from self._releases.figures()
         yield from metrics.refused_figures(self.refused + self._releases.refused)
@@ -98,6 +99,8 @@ class Writer:
                 self._releases.check()
                 if self._city_rows.look():
                     self._retried(self._city_rows.write)
+                # Here, and not when somebody scrapes: a consumer is asked by its own thread only.
+                self._lag = self._reader.lag(self._written)
                 self._take(self._reader.poll(POLL_MESSAGES, POLL_WITHIN_S))
         except StoppedError:
             log.info("stopped while waiting")

@@ -12,7 +12,7 @@ BEFORE_US = at_us(-7_200)
 
 def crowd(play: Player, from_s: int, to_s: int, people: float = 350) -> None:
     """People on the square at every step; 350 of 400 are orange."""
-    play.camera("cam-plein", ((second, people) for second in range(from_s, to_s, 10)))
+    play.camera("cam-plein", ((second, people + second // 10 % 2) for second in range(from_s, to_s, 10)))
 
 
 def orange(play: Player) -> list[Transition]:

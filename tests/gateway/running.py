@@ -55,23 +55,34 @@ def wait_until_it_answers(settings: Settings, status: int, lives: Callable[[], b
 
 
 @contextmanager
-def running(settings: Settings, delivery_s: float = 5.0, status: int = 200) -> Iterator[httpx.Client]:
+def running(
+    settings: Settings, delivery_s: float = 5.0, status: int = 200, city: City | None = None
+) -> Iterator[httpx.Client]:
     """A client of a running gateway; at the end the gateway has stopped by itself."""
+    with running_unseen(settings, delivery_s, city) as thread:
+        wait_until_it_answers(settings, status, thread.is_alive)
+        with httpx.Client(base_url=address(settings), timeout=20) as client:
+            yield client
+
+
+@contextmanager
+def running_unseen(
+    settings: Settings, delivery_s: float = 5.0, city: City | None = None
+) -> Iterator[threading.Thread]:
+    """A gateway in a thread, not yet answering; at the end it has stopped by itself."""
     stop = threading.Event()
     failures: list[BaseException] = []
 
     def run() -> None:
         try:
-            run_gateway(settings, road_city(), stop, delivery_s=delivery_s)
+            run_gateway(settings, city or road_city(), stop, delivery_s=delivery_s)
         except BaseException as error:  # noqa: BLE001  # told by the test below
             failures.append(error)
 
     thread = threading.Thread(target=run, name="gateway")
     thread.start()
     try:
-        wait_until_it_answers(settings, status, thread.is_alive)
-        with httpx.Client(base_url=address(settings), timeout=20) as client:
-            yield client
+        yield thread
     finally:
         stop.set()
         thread.join(LIMIT_S)

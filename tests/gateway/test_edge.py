@@ -200,7 +200,6 @@ def test_after_a_failure_all_under_way_is_sent_again_in_order(
 
 @pytest.mark.parametrize(("edge", "said"), [
     (EdgeSettings(topic="sensoren", source="nobody"), r"gateway\.edge\.source"),
-    (EdgeSettings(topic="sensoren", source="ndw"), r"gateway\.edge\.source"),
     (EdgeSettings(topic="site-log", source="cameras"), r"gateway\.edge\.topic"),
 ])
 def test_an_edge_that_cannot_be_is_fatal(edge: EdgeSettings, said: str) -> None:

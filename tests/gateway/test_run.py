@@ -74,7 +74,7 @@ def test_the_clock_of_the_data_is_no_clock_to_serve_by() -> None:
 
 
 def test_an_unknown_format_is_fatal() -> None:
-    sources = {**small_file().sources, "cameras": Source(format="xovis")}
+    sources = {**small_file().sources, "cameras": Source(format="no-such-format")}
     _refuses_to_run(settings_for(nowhere()), r"sources\.cameras\.format", sources=sources)
 
 
@@ -103,7 +103,7 @@ def test_exact_values_are_kept_for_a_day_and_stamped_by_the_broker() -> None:
     hours = {topic: duration_ms / HOUR_MS for topic, duration_ms in kept_ms.items()}
     assert hours == {
         Topic.SITE_LOG: 24, Topic.SNAPSHOTS: 24, Topic.SEALS: 24, Topic.LIVE: 72, Topic.ALERTS: 168,
-        Topic.DELIVERIES: 168, Topic.DEAD_LETTERS: 168,
+        Topic.DELIVERIES: 168, Topic.DEAD_LETTERS: 168, Topic.DEAD_LETTER_BODIES: 24,
     }
     assert int(plans[Topic.SITE_LOG].config["segment.ms"]) == HOUR_MS
 

@@ -8,6 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 POM = ROOT / "infra" / "test-services" / "pom.xml"
 GRAFANA_TYPES = ROOT / "tests" / "dashboards" / "package.json"
+ASYNCAPI = ROOT / "tests" / "schemas" / "asyncapi" / "package.json"
 DEBIAN_SUITE = "trixie"
 DEBIAN_PACKAGES = ("postgresql-17", "postgresql-17-timescaledb")
 
@@ -33,3 +34,9 @@ def grafana_types_dir() -> Path:
     """Grafana's published types and the TypeScript compiler; the name changes with the list of versions."""
     digest = hashlib.sha256(GRAFANA_TYPES.read_bytes()).hexdigest()[:12]
     return services_dir() / f"grafana-types-{digest}"
+
+
+def asyncapi_dir() -> Path:
+    """AsyncAPI's own JSON Schema and a validator; the name changes with the list of versions."""
+    digest = hashlib.sha256(ASYNCAPI.read_bytes()).hexdigest()[:12]
+    return services_dir() / f"asyncapi-{digest}"

@@ -16,10 +16,12 @@ from pathlib import Path
 
 from tests.services import containers
 from tests.services.cache import (
+    ASYNCAPI,
     DEBIAN_PACKAGES,
     DEBIAN_SUITE,
     GRAFANA_TYPES,
     POM,
+    asyncapi_dir,
     grafana_types_dir,
     kafka_dir,
     services_dir,
@@ -143,20 +145,28 @@ def install_timescale() -> None:
     partial.rename(target)
 
 
-def install_grafana_types() -> None:
-    """Copy Grafana's published types and the TypeScript compiler into the cache; raises `ServiceError`."""
-    target = grafana_types_dir()
+def _install_npm(what: str, packages: Path, target: Path) -> None:
     _need({"node": "nodejs", "npm": "npm"})
     if target.is_dir():
         return
-    say(f"Grafana's types: copying the packages to {target}")
+    say(f"{what}: copying the packages to {target}")
     partial = target.with_suffix(".partial")
     remove_tree(partial)
     partial.mkdir()
-    shutil.copyfile(GRAFANA_TYPES, partial / "package.json")
+    shutil.copyfile(packages, partial / "package.json")
     _run(["npm", "install", "--prefix", partial, "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"],
-         services_dir() / "grafana-types-install.log")
+         services_dir() / f"{target.name.rpartition('-')[0]}-install.log")
     partial.rename(target)
+
+
+def install_grafana_types() -> None:
+    """Copy Grafana's published types and the TypeScript compiler into the cache; raises `ServiceError`."""
+    _install_npm("Grafana's types", GRAFANA_TYPES, grafana_types_dir())
+
+
+def install_asyncapi() -> None:
+    """Copy AsyncAPI's own JSON Schema and a validator into the cache; raises `ServiceError`."""
+    _install_npm("AsyncAPI's schema", ASYNCAPI, asyncapi_dir())
 
 
 def install_containers() -> None:
@@ -174,6 +184,7 @@ def main() -> int:
     if containers.engine_answers():
         steps = {"containers": install_containers}
     steps["Grafana's types"] = install_grafana_types
+    steps["AsyncAPI's schema"] = install_asyncapi
     missing = 0
     for name, install in steps.items():
         try:

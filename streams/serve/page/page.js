@@ -5,6 +5,7 @@
 const SILENCE_MS = 20000; // the server speaks every 5 s; longer than this the line is dead
 const RETRY_MS = 3000;
 const CLOSED_SHOWN_MS = 900000;
+const SIGHTING_SHOWN_MS = 900000;
 const ARROWS = { "-1": ["↓", "neemt af"], "0": ["→", "gelijk"], "1": ["↑", "neemt toe"] };
 const LIFE_SHOWN = 4;
 const LATE_NOTE = "verouderd";
@@ -14,6 +15,7 @@ const told = new Map(); // what the live region has said of each alert
 let clock = null; // { city, timezone, speed, stream, logTime, now, heard }
 let connected = false;
 let source = null;
+let surroundings = []; // road works, closures, events and incidents, now or soon
 let heardMs = performance.now();
 
 const byId = (id) => document.getElementById(id);
@@ -58,6 +60,7 @@ function take(event) {
     if (whole) held[kind].clear();
     for (const item of document_[kind]) held[kind].set(item[key], item);
   }
+  if (document_.context !== null) surroundings = document_.context;
   sayAlerts(document_.alerts, whole && told.size === 0);
   draw();
 }
@@ -105,6 +108,7 @@ function draw() {
   for (const zone of held.zones.values()) drawZone(zone);
   drawAlerts();
   drawRoads();
+  drawContext();
   drawSummary();
 }
 
@@ -153,6 +157,8 @@ function drawZone(zone) {
   if (known && zone.status === "partial") people += `, deels gezien`;
   setText(lineOf(summary, "people"), people);
   setText(lineOf(summary, "age"), ageText(zone));
+  const differs = hasSighting(zone) && zone.sighting.disagreement.startsWith("sensor-");
+  setText(lineOf(summary, "seen"), differs ? `${zone.sighting.role}: ${zone.sighting.word}` : "");
   if (tile.open) drawMore(tile.querySelector(".more"), zone, known);
 }
 
@@ -174,11 +180,16 @@ function drawMore(more, zone, known) {
   if (known && zone.density_per_m2) lines.push(`${zone.density_per_m2.text} mensen per m²`);
   lines.push(`${Math.floor(zone.coverage * 100 + 1e-6)} % van de sensoren meldt`);
   if (zone.window_end !== null) lines.push(`minuut tot ${timeText(Date.parse(zone.window_end))}`);
+  if (hasSighting(zone)) lines.push(sightingText(zone.sighting));
   for (const gate of held.gates.values()) {
     if (gate.zones.includes(zone.key)) lines.push(`${gate.name}: ${gateText(gate)}`);
   }
   more.replaceChildren(...lines.map((text) => make("p", "", text)));
 }
+
+const hasSighting = (zone) => zone.sighting !== null && nowMs() - Date.parse(zone.sighting.at) <= SIGHTING_SHOWN_MS;
+const sightingText = (seen) =>
+  `${seen.role} ${timeText(Date.parse(seen.at))}: ${seen.people} mensen, ${seen.word}`;
 
 function gateText(gate) {
   if (gate.withheld) return "afgeschermd (te weinig mensen)";
@@ -254,6 +265,42 @@ function drawRoads() {
     }
     return row;
   }));
+}
+
+function drawContext() {
+  const shown = surroundings.filter((one) => one.ends_at === null || Date.parse(one.ends_at) > nowMs());
+  const begun = (one) => Date.parse(one.begins_at) <= nowMs();
+  const list = byId("context-list");
+  const key = JSON.stringify(shown.map((one) => [one.source, one.id, one.begins_at, one.ends_at, one.what, begun(one)]));
+  if (list.dataset.key === key) return;
+  list.dataset.key = key;
+  byId("context").hidden = shown.length === 0;
+  list.replaceChildren(...shown.map((one) => make("li", "", contextText(one, begun(one)))));
+  for (const section of document.querySelectorAll(".site")) {
+    section.querySelector(".map .context").replaceChildren(...shown.filter((one) => one.paths[section.dataset.site])
+      .map((one) => contextPath(one, section.dataset.site, begun(one))));
+  }
+}
+
+function contextText(one, begun) {
+  const from = begun ? "" : ` vanaf ${dayText(Date.parse(one.begins_at))}`;
+  const until = one.ends_at === null ? "" : ` tot ${dayText(Date.parse(one.ends_at))}`;
+  return `${one.word}${from}${until}`;
+}
+
+const dayText = (ms) => new Intl.DateTimeFormat("nl-NL", {
+  timeZone: clock.timezone, weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit",
+}).format(ms);
+
+function contextPath(one, site, begun) {
+  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  path.setAttribute("d", one.paths[site]);
+  path.dataset.kind = one.kind;
+  path.dataset.begun = String(begun);
+  const title = document.createElementNS("http://www.w3.org/2000/svg", "title");
+  title.textContent = contextText(one, begun);
+  path.append(title);
+  return path;
 }
 
 // ---- beginning

@@ -231,7 +231,8 @@ def test_other_types_are_counted_by_name() -> None:
         value("9", "TrafficStatus", "<trafficStatus/>"), value("1", "TrafficConcentration", "<occupancy/>"),
         value("1", "TrafficFlow", "<axleFlow/>"), value("1", "", ""), flow("1", "60"),
     )
-    assert runs(result) == {(Reason.UNUSED_TYPE, "GDH01_A"): 4}
+    assert runs(result) == {(Reason.UNUSED_TYPE, "GDH01_A"): 3}
+    assert result.counts["loop_occupancies"] == 1
     assert len(result.batch) == 1
 
 

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files for the back-fill: which they are, how they are decoded, and what of them may be taken."""
+
+import gzip
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import numpy as np
+
+from schemas.city import City
+from schemas.city_timeline import Timeline
+from schemas.errors import DrukteError, RefusedError
+from schemas.feeds import native
+from schemas.feeds.compression import GZIP_MAGIC, decompressed
+from schemas.feeds.datex2 import RoadChannels, decode_measured
+from schemas.feeds.decoded import Decoded
+from schemas.feeds.formats import FORMATS
+from schemas.feeds.observed import placed
+from schemas.reading import Batch
+from schemas.registry import Registry
+from streams.backfill_runs import Piece
+from streams.core.admission import admit
+
+NATIVE, DATEX2 = "native", "datex2"
+LINES_BYTES = 8_000_000
+"""NDJSON is decoded in pieces of about so much."""
+WHOLE_BYTES = 1_000_000_000
+"""The largest file, unpacked, of a format that is read whole."""
+NO_LIMIT_US = np.iinfo(np.int64).max // 4
+
+Decode = Callable[[Path], Iterator[Decoded]]
+
+
+@dataclass(slots=True)
+class Taken:
+    """What the files held."""
+
+    files: int = 0
+    readings: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    refused_files: dict[str, str] = field(default_factory=dict)
+
+
+def listed(paths: Iterable[Path]) -> list[Path]:
+    """Files, and all files below folders, by name; each once. Raises `DrukteError` where there is none."""
+    found: dict[Path, None] = {}
+    for path in paths:
+        inside = (one for one in sorted(path.rglob("*")) if one.is_file() and not one.name.startswith("."))
+        found.update(dict.fromkeys(inside if path.is_dir() else [path]))
+    if not found:
+        raise DrukteError("no file to read: the folders are empty")
+    return list(found)
+
+
+def decoder(cities: Timeline[City], source: str, feed: str | None) -> Decode:
+    """How a source's files are decoded.
+
+    Parameters
+    ----------
+    cities : Timeline of City
+        Each reading belongs to the version in force at its own time.
+    source : str
+        Key of the city file.
+    feed : str, optional
+        Its format, where it is not the one of the city file.
+
+    Raises
+    ------
+    DrukteError
+        The city has no such source, or nobody reads the format.
+    """
+    settings = next((city.file.sources[source] for city in reversed(cities.entries) if source in city.file.sources),
+                    None)
+    if settings is None:
+        known = ", ".join(cities.newest.file.sources) or "none"
+        raise DrukteError(f"source {source!r} is not in the city file; known: {known}")
+    chosen = feed or settings.format
+    registries = cities.mapped(Registry.of)
+    if chosen == NATIVE:
+        return lambda path: _native(path, registries, source)
+    if chosen == DATEX2:
+        channels = cities.mapped(lambda city: RoadChannels.of(city.roads, city.ids))
+        return lambda path: iter([_roads(path, channels)])
+    if chosen not in FORMATS:
+        known = ", ".join([NATIVE, DATEX2, *FORMATS])
+        raise DrukteError(f"format {chosen!r} is not known; known: {known}")
+    entry = FORMATS[chosen]
+
+    def vendor(path: Path) -> Iterator[Decoded]:
+        yield placed(entry.decode(_whole(path), settings, {"name": path.name}), registries, source)
+
+    return vendor
+
+
+def pieces(paths: Iterable[Path], decode: Decode, cities: Timeline[City], taken: Taken,
+           on_file: Callable[[Path], None] = lambda _: None) -> Iterator[Piece]:
+    """The readings of files that may be taken; all else is counted by its reason. In the order of the files.
+
+    A reading is known at its end, or when its document was published, whichever is earlier.
+    """
+    registries = cities.mapped(Registry.of)
+    for path in paths:
+        taken.files += 1
+        try:
+            for decoded in decode(path):
+                yield _admitted(decoded, registries, taken)
+        except RefusedError as error:
+            taken.refused[error.reason] += 1
+            taken.refused_files[str(path)] = str(error)
+        except OSError as error:
+            raise DrukteError(f"{path}: cannot be read ({error.strerror or error})") from None
+        on_file(path)
+
+
+def _admitted(decoded: Decoded, registries: Timeline[Registry], taken: Taken) -> Piece:
+    batches, refusals = [], list(decoded.refusals)
+    latest_us = int(decoded.batch.end.max(initial=0))
+    for registry, at in registries.split(decoded.batch.begin):
+        admitted, refused = admit(decoded.batch.take(at), registry, latest_us, 0, NO_LIMIT_US)
+        batches.append(admitted)
+        refusals += refused
+    for refusal in refusals:
+        taken.refused[refusal.reason] += refusal.count
+    batch = Batch.concatenated(batches)
+    taken.readings += len(batch)
+    known_us = batch.end if decoded.published_us is None else np.minimum(batch.end, decoded.published_us)
+    return Piece(batch, known_us)
+
+
+def _native(path: Path, registries: Timeline[Registry], source: str) -> Iterator[Decoded]:
+    """An array is read whole, lines in pieces."""
+    with _opened(path) as stream:
+        head = stream.read(LINES_BYTES)
+        if head.lstrip()[:1] == b"[":
+            yield native.decode(_whole(path), registries, source)
+            return
+        while head:
+            head += stream.readline()
+            yield native.decode(head, registries, source)
+            head = stream.read(LINES_BYTES)
+
+
+def _opened(path: Path) -> BinaryIO:
+    with path.open("rb") as stream:
+        zipped = stream.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+    return cast("BinaryIO", gzip.open(path, "rb")) if zipped else path.open("rb")
+
+
+def _whole(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return b"".join(decompressed(stream, WHOLE_BYTES))
+
+
+def _roads(path: Path, channels: Timeline[RoadChannels]) -> Decoded:
+    """Each version's own readings; what is refused is told by the version of the publication."""
+    found = {}
+    for one in channels.entries:
+        with path.open("rb") as stream:
+            found[id(one)] = decode_measured(stream, one)
+    batches = [
+        found[id(one)].batch.take(at)
+        for one in channels.entries
+        for entry, at in channels.split(found[id(one)].batch.begin) if entry is one
+    ]
+    newest = found[id(channels.newest)]
+    judge = newest if newest.published_us is None else found[id(channels.at(newest.published_us))]
+    return replace(judge, batch=Batch.concatenated(batches))

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MQTT: readings of a broker, acknowledged to it only when Kafka has them.
+
+The broker keeps a session for our client id: what comes while we are away, and what we have not acknowledged, it
+sends when we are back. So nothing is lost between it and the log; what comes twice, the fold takes once.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import NoReturn
+
+import aiomqtt
+import structlog
+from paho.mqtt.client import Client as PahoClient
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from schemas.errors import RefusedError, TransientError
+from streams.door_settings import MqttSettings
+from streams.gateway.backoff import delay_s
+from streams.gateway.intake import Intake
+from streams.tls import client_context
+
+UNACKNOWLEDGED = 64
+"""Most messages that the broker sends ahead of our acknowledgements; they go into the log together."""
+MESSAGE_BYTES = 1_000_000
+"""Larger messages the broker keeps to itself."""
+KEEPALIVE_S = 20
+AT_LEAST_ONCE = 1
+
+log = structlog.get_logger(__name__)
+
+
+class MqttDoor:
+    """The way from a broker to the log.
+
+    Parameters
+    ----------
+    settings : MqttSettings
+    intake : Intake
+    """
+
+    def __init__(self, settings: MqttSettings, intake: Intake) -> None:
+        self._settings = settings
+        self._intake = intake
+        self._tls = None if settings.tls is None else client_context(settings.tls, "gateway.mqtt.tls")
+        self.messages = 0
+        """Messages acknowledged to the broker since the start."""
+        self.connected = False
+
+    async def run(self) -> NoReturn:
+        """Take messages in for ever; cancel it to stop. What is not acknowledged then comes again."""
+        failures = 0
+        while True:
+            before = self.messages
+            try:
+                async with self._client() as client:
+                    await self._subscribe(client)
+                    self.connected = True
+                    log.info("MQTT connected", broker=self._settings.host, filters=len(self._settings.topics))
+                    await self._take_all(client)
+            except aiomqtt.MqttError as error:
+                failures = 1 if self.messages > before else failures + 1
+                log.warning("MQTT away", broker=self._settings.host, error=str(error) or type(error).__name__,
+                            failures=failures, do="is the broker running? see gateway.mqtt")
+            finally:
+                self.connected = False
+            await asyncio.sleep(delay_s(failures))
+
+    def _client(self) -> aiomqtt.Client:
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho leaves it untyped
+        properties.SessionExpiryInterval = self._settings.session_s
+        properties.ReceiveMaximum = UNACKNOWLEDGED
+        properties.MaximumPacketSize = MESSAGE_BYTES
+        client = aiomqtt.Client(
+            self._settings.host, self._settings.port, identifier=self._settings.client_id,
+            username=self._settings.user, password=self._settings.password, tls_context=self._tls,
+            protocol=aiomqtt.ProtocolVersion.V5, clean_start=False, properties=properties, keepalive=KEEPALIVE_S,
+            # Its own lines name topics, which a sender chooses.
+            logger=_silent_logger(),
+        )
+        _paho(client).manual_ack_set(True)
+        return client
+
+    async def _subscribe(self, client: aiomqtt.Client) -> None:
+        filters = self._settings.topics
+        codes = await client.subscribe([(one, SubscribeOptions(qos=AT_LEAST_ONCE)) for one in filters])
+        for wanted, code in zip(filters, codes, strict=True):
+            if isinstance(code, ReasonCode) and code.is_failure:
+                raise aiomqtt.MqttError(f"the broker refuses the subscription to {wanted!r}")
+
+    async def _take_all(self, client: aiomqtt.Client) -> NoReturn:
+        messages = client.messages
+        while True:
+            waiting = [await anext(messages)]
+            while len(messages) and len(waiting) < UNACKNOWLEDGED:
+                waiting.append(await anext(messages))
+            await self._take(waiting)
+            for message in waiting:
+                _paho(client).ack(message.mid, message.qos)
+            self.messages += len(waiting)
+
+    async def _take(self, waiting: Sequence[aiomqtt.Message]) -> None:
+        """Return when every message is in the log or refused; all are tried again in their order."""
+        failures = 0
+        while True:
+            # Tasks start in the order in which they are given: so do the readings of small messages.
+            ends = await asyncio.gather(*(self._take_one(one) for one in waiting), return_exceptions=True)
+            failed = [one for one in ends if one is not None]
+            if not failed:
+                return
+            for one in failed:
+                if not isinstance(one, TransientError):
+                    raise one
+            failures += 1
+            log.warning("MQTT waits for the log", reason=str(failed[0]), failures=failures)
+            await asyncio.sleep(delay_s(failures))
+
+    async def _take_one(self, message: aiomqtt.Message) -> None:
+        source = self._source(message)
+        if source is None:
+            # A filter of former settings, which the session of the broker still has.
+            log.warning("MQTT message of no filter", do="give the session another client_id, or add the filter")
+            return
+        try:
+            await self._intake.take(source, message.payload, {"topic": message.topic.value})
+        except RefusedError:
+            return  # counted, and in the dead letters
+
+    def _source(self, message: aiomqtt.Message) -> str | None:
+        for wanted, source in self._settings.topics.items():
+            if message.topic.matches(wanted):
+                return source
+        return None
+
+
+def _paho(client: aiomqtt.Client) -> PahoClient:
+    return client._client  # noqa: SLF001  # aiomqtt has no acknowledging by hand; a test on a real broker holds it
+
+
+def _silent_logger() -> logging.Logger:
+    silent = logging.getLogger("drukte.mqtt")
+    silent.setLevel(logging.CRITICAL)
+    return silent

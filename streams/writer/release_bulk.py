@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SQL of the release of many batches at once; each function is a step within the caller's transaction.
+
+No statement and no parameter holds an exact value about people: what comes here is drawn already.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from psycopg import sql
+
+from schemas.errors import RefusedError
+from schemas.ledger import Released, grid_of
+from schemas.refusal import Reason
+from schemas.seal import Seal
+from streams.core.release import MEASURES, PLACES, POLICY_VERSION, Grid, protection
+from streams.storage import Connection
+from streams.writer.release_tables import EPOCH, LEDGER_COLUMNS, LONGEST_GRAIN
+
+SECOND_US = 1_000_000
+HOUR_S, DAY_S = 3_600, 86_400
+Key = tuple[str, int, str, str]
+"""Kind, place, vehicle class and metric."""
+_SPEED = next(measure.name for metric, measure in MEASURES.items() if metric.key == "speed")
+_BATCHES = """
+unnest(
+    %(number)b::int4[], %(kind)b::text[], %(start)b::timestamptz[], %(grain_s)b::int4[], %(sd)b::float8[],
+    %(public_source)b::bool[], %(batch)b::text[], %(zone_map)b::text[], %(hour)b::timestamptz[],
+    %(day)b::timestamptz[], %(later)b::bool[]
+) AS batch(number, kind, start, grain_s, sd, public_source, batch, zone_map, hour, day, later)"""
+_CELLS = """
+unnest(
+    %(cell_number)b::int4[], %(place)b::int4[], %(vehicle_class)b::text[], %(metric)b::text[], %(value)b::float8[],
+    %(weight)b::float8[], %(coverage)b::float4[], %(status)b::text[]
+) AS cell(number, place, vehicle_class, metric, value, weight, coverage, status)"""
+_SUMS = """
+{table}_done AS (
+    INSERT INTO research.{table} AS existing (
+        kind, place, vehicle_class, metric, start, total, weight, covered_s, variance, n_cells, public_source
+    )
+    SELECT kind, place, vehicle_class, metric, {table},
+        sum(CASE WHEN metric = %(speed)s THEN value::numeric * weight::numeric ELSE value::numeric END),
+        sum(weight::numeric), sum(coverage::numeric * grain_s), sum(sd::numeric * sd::numeric), count(*),
+        bool_and(public_source)
+    FROM given WHERE value IS NOT NULL AND grain_s <= {span_s}
+    GROUP BY kind, place, vehicle_class, metric, {table}
+    ON CONFLICT (kind, place, vehicle_class, metric, start) DO UPDATE SET
+        total = existing.total + EXCLUDED.total, weight = existing.weight + EXCLUDED.weight,
+        covered_s = existing.covered_s + EXCLUDED.covered_s, variance = existing.variance + EXCLUDED.variance,
+        n_cells = existing.n_cells + EXCLUDED.n_cells
+)"""
+# One statement, so that the cells are sent once; a missing cell gives way to a first value, a published one never.
+_INSERT = sql.SQL(f"""
+WITH given AS MATERIALIZED (
+    SELECT batch.*, cell.place, cell.vehicle_class, cell.metric, cell.value, cell.weight, cell.coverage, cell.status
+    FROM {_BATCHES} JOIN {_CELLS} ON cell.number = batch.number
+), cells_done AS (
+    INSERT INTO research.cell AS existing (
+        kind, place, vehicle_class, metric, start, grain_s, value, weight, coverage, status, sd, public_source,
+        policy_version, batch, zone_map
+    )
+    SELECT kind, place, vehicle_class, metric, start, grain_s, value, weight, coverage, status,
+        CASE WHEN value IS NOT NULL THEN sd END, public_source, %(policy_version)s, batch, zone_map
+    FROM given WHERE value IS NOT NULL OR NOT later
+    ON CONFLICT (kind, place, vehicle_class, metric, start) DO UPDATE SET
+        value = EXCLUDED.value, weight = EXCLUDED.weight, coverage = EXCLUDED.coverage, status = EXCLUDED.status,
+        sd = EXCLUDED.sd, batch = EXCLUDED.batch, policy_version = EXCLUDED.policy_version
+    WHERE existing.value IS NULL AND EXCLUDED.value IS NOT NULL AND existing.grain_s = EXCLUDED.grain_s
+    RETURNING 1
+), {_SUMS.format(table="hour", span_s=HOUR_S)}, {_SUMS.format(table="day", span_s=DAY_S)}
+SELECT count(*) FROM cells_done""")  # noqa: S608  # no text of others
+_EXISTING = """
+SELECT kind, place, vehicle_class, metric, start, grain_s, value IS NULL FROM research.cell
+WHERE start > %(first)s - %(longest)s AND start < %(end)s AND start + grain_s * interval '1 second' > %(first)s
+    AND kind = ANY(%(kinds)s) AND place = ANY(%(places)s)"""
+_LEDGER_ROWS = sql.SQL("INSERT INTO privacy.ledger ({}) VALUES ({})").format(
+    sql.SQL(", ").join(map(sql.Identifier, LEDGER_COLUMNS)),
+    sql.SQL(", ").join([sql.Placeholder()] * len(LEDGER_COLUMNS)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A batch with what is published of it; `values` is NaN where the grid has no value."""
+
+    seal: Seal
+    grid: Grid
+    values: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Standings:
+    """Which of some batch keys are released, and which grids a restore took away."""
+
+    released: frozenset[str]
+    lost_grids: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A cell of the database, without its value."""
+
+    start_us: int
+    grain_s: int
+    is_missing: bool
+
+    def overlaps(self, start_us: int, grain_s: int) -> bool:
+        """Whether it shares time with a grain."""
+        return self.start_us < start_us + grain_s * SECOND_US and start_us < self.start_us + self.grain_s * SECOND_US
+
+
+@dataclass(slots=True)
+class Existing:
+    """Cells that are there already, by key."""
+
+    rows: dict[Key, list[Row]] = field(default_factory=dict)
+    times: set[tuple[int, int]] = field(default_factory=set)
+
+    def add(self, key: Key, row: Row) -> None:
+        """Note a cell."""
+        self.rows.setdefault(key, []).append(row)
+        self.times.add((row.start_us, row.grain_s))
+
+    def any_within(self, start_us: int, grain_s: int) -> bool:
+        """Whether any cell shares time with a grain."""
+        return any(Row(*time, is_missing=False).overlaps(start_us, grain_s) for time in self.times)
+
+    def overlapping(self, key: Key, start_us: int, grain_s: int) -> list[Row]:
+        """The cells of a key that share time with a grain."""
+        return [row for row in self.rows.get(key, []) if row.overlaps(start_us, grain_s)]
+
+
+def standings(connection: Connection, batch_keys: Sequence[str]) -> Standings:
+    """What the database says of batches."""
+    keys, grids = list(batch_keys), sorted({grid_of(key) for key in batch_keys})
+    released = connection.execute("SELECT batch_key FROM privacy.ledger WHERE batch_key = ANY(%s)", (keys,)).fetchall()
+    lost = connection.execute("SELECT grid FROM privacy.lost_batch WHERE grid = ANY(%s)", (grids,)).fetchall()
+    return Standings(frozenset(key for (key,) in released), frozenset(grid for (grid,) in lost))
+
+
+def next_part(connection: Connection, grid: str, most: int) -> int | None:
+    """The first part above 0 that the ledger does not have of a grid; None where `most` are taken."""
+    keys = [f"{grid}/{part}" for part in range(1, most)]
+    taken = {key for (key,) in connection.execute(
+        "SELECT batch_key FROM privacy.ledger WHERE batch_key = ANY(%s)", (keys,)).fetchall()}
+    return next((part for part, key in enumerate(keys, start=1) if key not in taken), None)
+
+
+def existing(connection: Connection, given: Sequence[tuple[Seal, Grid]]) -> Existing:
+    """The cells of the batches' places that share time with any of them."""
+    found = Existing()
+    if not given:
+        return found
+    first_us = min(seal.start_us for seal, _ in given)
+    end_us = max(seal.start_us + seal.grain_s * SECOND_US for seal, _ in given)
+    rows = connection.execute(_EXISTING, {
+        "first": _moment(first_us), "end": _moment(end_us), "longest": LONGEST_GRAIN,
+        "kinds": sorted({str(PLACES[seal.group]) for seal, _ in given}),
+        "places": sorted({place for _, grid in given for place in grid.place.tolist()}),
+    }).fetchall()
+    for *key, start, grain_s, is_missing in rows:
+        kind, place, vehicle_class, metric = key
+        start_us = (start - EPOCH) // timedelta(microseconds=1)
+        found.add((kind, place, vehicle_class, metric), Row(start_us, grain_s, is_missing))
+    return found
+
+
+def insert_cells(connection: Connection, drawn: Sequence[Drawn]) -> None:
+    """Insert the cells of batches and add them to hour and day.
+
+    Raises
+    ------
+    RefusedError
+        `bad-value`: a cell was published before.
+    """
+    if not drawn:
+        return
+    [(done,)] = connection.execute(_INSERT, _batch_columns(drawn) | _cell_columns(drawn)).fetchall()
+    wanted = sum(int(one.grid.known.sum()) if one.seal.part else len(one.grid.metric) for one in drawn)
+    if done != wanted:
+        raise RefusedError(Reason.BAD_VALUE, f"{wanted - done} cells of the batches were published before")
+
+
+def extend_chain(connection: Connection, rows: Sequence[Released]) -> None:
+    """Insert the next links of one chain, under the lock of `streams.writer.release_tables.hold_chain`."""
+    if not rows:
+        return
+    with connection.cursor() as cursor:
+        cursor.executemany(_LEDGER_ROWS, [_to_sql(row) for row in rows])
+    last = rows[-1]
+    connection.execute(
+        "UPDATE privacy.chain SET link = %s, row_hash = %s WHERE partition = %s",
+        (last.link, last.row_hash, last.partition))
+
+
+def _batch_columns(drawn: Sequence[Drawn]) -> dict[str, Any]:
+    seals = [one.seal for one in drawn]
+    protected = [protection(seal.group, seal.grain_s) for seal in seals]
+    return {
+        "number": list(range(len(seals))), "kind": [str(PLACES[seal.group]) for seal in seals],
+        "start": [_moment(seal.start_us) for seal in seals], "grain_s": [seal.grain_s for seal in seals],
+        "sd": [float(one.sigma) for one in protected], "public_source": [one.public_source for one in protected],
+        "batch": [seal.batch_key for seal in seals], "zone_map": [seal.zone_map for seal in seals],
+        "hour": [_moment(seal.start_us - seal.start_us % (HOUR_S * SECOND_US)) for seal in seals],
+        "day": [_moment(seal.start_us - seal.start_us % (DAY_S * SECOND_US)) for seal in seals],
+        "later": [seal.part > 0 for seal in seals], "policy_version": POLICY_VERSION, "speed": _SPEED,
+    }
+
+
+def _cell_columns(drawn: Sequence[Drawn]) -> dict[str, Any]:
+    values = np.concatenate([one.values for one in drawn])
+    return {
+        "cell_number": np.repeat(np.arange(len(drawn)), [len(one.grid.metric) for one in drawn]).tolist(),
+        "place": np.concatenate([one.grid.place for one in drawn]).tolist(),
+        "vehicle_class": [text for one in drawn for text in one.grid.vehicle_class],
+        "metric": [text for one in drawn for text in one.grid.metric],
+        "value": [None if np.isnan(value) else value for value in values.tolist()],
+        "weight": np.concatenate([one.grid.weight for one in drawn]).tolist(),
+        "coverage": np.concatenate([one.grid.coverage for one in drawn]).tolist(),
+        "status": [text for one in drawn for text in one.grid.statuses()],
+    }
+
+
+def _moment(at_us: int) -> Any:
+    return EPOCH + timedelta(microseconds=at_us)
+
+
+def _to_sql(row: Released) -> tuple[Any, ...]:
+    return tuple(
+        _moment(value) if name.endswith("_us") else value for name, value in msgspec.structs.asdict(row).items())
