@@ -19,6 +19,7 @@ from streams import (
     doctor_command,
     feed_command,
     sighting_command,
+    sensor_command,
     simulate_command,
     token_command,
     verify_command,
@@ -32,11 +33,13 @@ app.add_typer(city_command.app, name="city")
 app.add_typer(db_command.app, name="db")
 app.add_typer(dashboards_command.app, name="dashboards")
 app.add_typer(token_command.app, name="token")
+app.add_typer(sensor_command.app, name="sensor")
 app.add_typer(dead_letters_command.app, name="dead-letters")
 app.add_typer(feed_command.app, name="feed")
 app.command()(contract_command.contract)
 app.command()(simulate_command.simulate)
 app.command()(doctor_command.doctor)
+app.command()(sensor_command.scorecard)
 app.command()(verify_command.verify)
 app.command()(sighting_command.sighting)
 app.command()(backfill_command.backfill)

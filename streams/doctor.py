@@ -24,6 +24,7 @@ from streams import losses, storage
 from streams.city_files import load_city
 from streams.core.layout import partition_of_site
 from streams.kafka_client import connection
+from streams.scorecard import integrity_events
 from streams.settings import DEFAULT_PATH, KafkaSettings, Settings, load_settings
 from streams.topics import topic_faults
 from streams.writer.rows import TOPICS
@@ -326,7 +327,8 @@ def _database_findings(settings: Settings) -> Iterator[Finding]:
 
     database = _within_limit("database", reachable)
     yield database
-    looks = (("migrations", _migrations), ("edition", _edition), ("retention", _retention), ("unwritten", _written_all))
+    looks = (("migrations", _migrations), ("edition", _edition), ("retention", _retention), ("unwritten", _written_all),
+             ("integrity", _integrity))
     for check, look in looks:
         if database.grade is Grade.BAD:
             yield _not_made(check, "the database does not answer")
@@ -374,6 +376,14 @@ def _written_all(settings: Settings) -> Finding:
     if told:
         return _warn("; ".join(told), "these rows stay absent: no writer was up for as long as the topics keep")
     return _ok("the writer lost nothing")
+
+
+def _integrity(settings: Settings) -> Finding:
+    with _session(settings) as connection:
+        told = integrity_events(connection)
+    if told:
+        return _warn("; ".join(told), "look at these sensors and their sources: was one changed, taken over or replayed?")
+    return _ok("no likely integrity event in the last seven days")
 
 
 def _retention(settings: Settings) -> Finding:

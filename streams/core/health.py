@@ -228,6 +228,8 @@ class Health:
             (SensorState.JUMPED, now_us - self._jumped_us <= JUMP_SHOWN_US), (SensorState.STUCK, stuck),
             (SensorState.FAULTY, self._faulty(silent)), (SensorState.SILENT, silent),
             (SensorState.UNHEARD, ~ever), (SensorState.OUT_OF_SERVICE, layout.out_of_service(now_us)),
+            # It may take its time to come back.
+            (SensorState.OUT_OF_SERVICE, silent & layout.out_of_service(now_us, self._patience_us)),
         ):
             state[found] = which
         self.state = state

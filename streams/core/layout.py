@@ -204,10 +204,11 @@ class Layout:
         """Whether any channel is ever out of service."""
         return len(self.gap_channel) > 0
 
-    def out_of_service(self, at_us: int) -> npt.NDArray[np.bool_]:
-        """Over channels: whether each is out of service at a time."""
+    def out_of_service(self, at_us: int, after_us: npt.NDArray[np.int64] | None = None) -> npt.NDArray[np.bool_]:
+        """Over channels: whether each is out of service at a time, or was so within `after_us` before it."""
         out = np.zeros(len(self.channel_place), np.bool_)
-        out[self.gap_channel[(self.gap_from_us <= at_us) & (at_us < self.gap_until_us)]] = True
+        until_us = self.gap_until_us if after_us is None else self.gap_until_us + after_us[self.gap_channel]
+        out[self.gap_channel[(self.gap_from_us <= at_us) & (at_us < until_us)]] = True
         return out
 
     def swapped_between(self, channel: npt.NDArray[np.intp] | slice, earlier_us: npt.NDArray[np.int64],

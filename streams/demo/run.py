@@ -205,6 +205,8 @@ def _document(settings: Settings) -> dict[str, Any]:
 
 
 def _without_none(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_none(one) for one in value]
     if not isinstance(value, dict):
         return value
     return {key: _without_none(one) for key, one in value.items() if one is not None}
