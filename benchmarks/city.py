@@ -59,14 +59,14 @@ def site_of_zone(zone: int, zones: int, sites: int) -> int:
     return zone * sites // zones
 
 
-def camera_city(zones: int, sites: int = 1) -> str:
-    """A city file with one camera in each zone, reporting every 10 s, and two level rules for all of them."""
+def camera_city(zones: int, sites: int = 1, interval_s: int = 10) -> str:
+    """A city file with one camera in each zone, reporting every `interval_s`, and two level rules for all of them."""
     parts = [_HEAD, _RULES, *(f'[sites.site-{site}]\nname = "Site {site}"\n' for site in range(sites))]
     for zone in range(zones):
         parts += _zone(f"zone-{zone}", site_of_zone(zone, zones, sites), zone)
         parts.append(_SENSOR.format(key=camera(zone), place=f'zone = "zone-{zone}"'))
         parts.append(f"[sensors.{camera(zone)}.measures.people]\n"
-                     'semantics = "instant"\ninterval_s = 10\nview_area_m2 = 1000\n')
+                     f'semantics = "instant"\ninterval_s = {interval_s}\nview_area_m2 = 1000\n')
     return "".join(parts)
 
 

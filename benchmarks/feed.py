@@ -59,11 +59,11 @@ def partitions_of_zones(city: City, zones: int, sites: int, partitions: int) -> 
 
 
 def log_messages(
-    city: City, zones: int, sites: int, partitions: int, steps: int, readings_a_message: int
+    city: City, zones: int, sites: int, partitions: int, steps: int, readings_a_message: int, interval_s: int = 10
 ) -> Iterator[Sent]:
     """Messages of the log, step by step, on the data's clock.
 
-    Every camera reports at each step; a message holds readings of one partition, `readings_a_message` of them
+    Every camera reports at each step, `interval_s` after the one before; a message holds readings of one partition, `readings_a_message` of them
     or what there is. Readings of several steps share a message where a step has fewer.
     """
     crowd = Crowd(zones)
@@ -71,8 +71,8 @@ def log_messages(
     partition = partitions_of_zones(city, zones, sites, partitions)[crowd.order]
     waiting: dict[int, list[Batch]] = {int(number): [] for number in np.unique(partition)}
     for step in range(steps):
-        at_us = START_US + step * STEP_US
-        people = crowd.at(step)[crowd.order]
+        at_us = START_US + step * interval_s * 1_000_000
+        people = crowd.at(step * interval_s * 1_000_000 // STEP_US)[crowd.order]
         for number, batches in waiting.items():
             mine = partition == number
             batches.append(Batch.of(sensor=sensor[crowd.order][mine], metric=Metric.PEOPLE, source=1, begin=at_us,

@@ -10,6 +10,7 @@ from schemas.command import Command
 from schemas.context import LIVE_TYPE as CONTEXT_TYPE
 from schemas.context import ContextRecord
 from schemas.delivery import AlertEvent, Delivery
+from schemas.health import HEALTH_SCHEMAS, PURGED_TYPE, HealthTable, Purged
 from schemas.ledger import Intent, Released
 from schemas.letter import Letter
 from schemas.live import SCHEMAS, LiveTable
@@ -97,6 +98,11 @@ def _live(table: LiveTable, summary: str) -> MessageKind:
                        SCHEMAS[table], {})
 
 
+def _sensors(table: HealthTable, summary: str) -> MessageKind:
+    return MessageKind(f"live-{table}".replace("_", "-"), Topic.LIVE, f"live.{table}.v1", summary, ARROW,
+                       HEALTH_SCHEMAS[table], {})
+
+
 MESSAGES: tuple[MessageKind, ...] = (
     MessageKind("alert-event", WEBHOOK, "alert.transition.v1", "A change of an alert, posted to a signed webhook; "
                 "people as bands.", JSON, AlertEvent, {}, outbound=True, subject=True),
@@ -121,6 +127,11 @@ MESSAGES: tuple[MessageKind, ...] = (
     _log(Kind.CONTEXT, "Road works, closures and events beside the counts.", JSON, list[ContextRecord]),
     MessageKind("live-sighting", Topic.LIVE, SHOWN_TYPE, "A sighting beside the sensor's band; people as bands.", JSON,
                 SightingShown, {}),
+    _sensors(HealthTable.HEALTH, "States of sensors: at a change, and all of them once an hour."),
+    _sensors(HealthTable.DAY, "Shares of a sensor's UTC day; no counts of people."),
+    _sensors(HealthTable.INTEGRITY, "Readings that look replayed; numbers of readings, not of people."),
+    MessageKind("live-purged", Topic.LIVE, PURGED_TYPE, "A sensor was forgotten: the rows of its place have to go.",
+                JSON, Purged, {}),
     MessageKind("live-context", Topic.LIVE, CONTEXT_TYPE, "Road works, closures and events in their newest version.",
                 JSON, list[ContextRecord], {}),
     MessageKind("dead-letter-body", Topic.DEAD_LETTER_BODIES, "dead-letter-body.v1", "A refused body in which no "

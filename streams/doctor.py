@@ -380,10 +380,8 @@ def _written_all(settings: Settings) -> Finding:
 
 def _integrity(settings: Settings) -> Finding:
     with _session(settings) as connection:
-        told = integrity_events(connection)
-    if told:
-        return _warn("; ".join(told), "look at these sensors and their sources: was one changed, taken over or replayed?")
-    return _ok("no likely integrity event in the last seven days")
+        told = "; ".join(integrity_events(connection))
+    return _warn(told, "was a source changed, taken over or replayed?") if told else _ok("none within seven days")
 
 
 def _retention(settings: Settings) -> Finding:

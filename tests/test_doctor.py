@@ -24,7 +24,7 @@ from tests.real.kafka_service import _Topics
 from tests.services.process import free_port, wait_until
 
 KAFKA_CHECKS = ("topics", "site-log", "live", "alerts", "lost", "writer")
-DATABASE_CHECKS = ("migrations", "edition", "retention", "unwritten")
+DATABASE_CHECKS = ("migrations", "edition", "retention", "unwritten", "integrity")
 LIMIT_S = 90.0
 
 

@@ -130,7 +130,7 @@ def _differences(layout: Layout, slots: Slots, channel: npt.NDArray[np.intp], fi
     span_us = np.where(known & (earlier >= 0), begin - begin_before, 0)
     difference = value - value_before
     rolls = layout.channel_rolls_over_at[channel][:, None] * PARTS
-    swapped = layout.swapped_between(channel, begin_before, begin)
+    swapped = layout.service.swapped_between(channel, begin_before, begin)
     rolled = (difference < 0) & np.isfinite(rolls) & (value_before > ROLL_OVER_SHARE * rolls)
     difference = np.where(rolled, difference + np.where(np.isfinite(rolls), rolls, 0.0), difference)
     good = (span_us > 0) & (span_us <= LONGEST_GAP * interval) & (difference >= 0) & ~swapped

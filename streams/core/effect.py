@@ -8,7 +8,7 @@ import pyarrow as pa
 from schemas.alert import Transition
 from schemas.context import ContextRecord
 from schemas.health import HealthTable, Purged
-from schemas.live import LiveTable
+from schemas.live import SCHEMAS, LiveTable
 from schemas.seal import Seal
 from schemas.sighting import SightingShown
 
@@ -37,3 +37,14 @@ class HealthRows:
 
 
 Effect = LiveRows | Transition | Seal | LiveContext | SightingShown | HealthRows | Purged
+
+
+def taken_rows(rows: dict[LiveTable, list[pa.RecordBatch]]) -> list[LiveRows]:
+    """All rows of a step as one effect a table; the lists are empty afterwards."""
+    told = []
+    for table, batches in rows.items():
+        if batches:
+            joined = pa.Table.from_batches(batches, SCHEMAS[table]).combine_chunks()
+            told.append(LiveRows(table, joined.to_batches()[0]))
+            batches.clear()
+    return told

@@ -192,9 +192,9 @@ class Health:
     def _see(self, channel: Some, begin: Ints, value: Floats) -> None:
         same = self._value[channel] == value
         same &= begin - self._value_at_us[channel] <= self._gap_us[channel]
-        if self._layout.swaps_us.shape[1]:
+        if self._layout.service.has_swaps:
             before_us = self._value_at_us[channel]
-            same &= ~self._layout.swapped_between(channel, before_us[:, None], begin[:, None])[:, 0]
+            same &= ~self._layout.service.swapped_between(channel, before_us[:, None], begin[:, None])[:, 0]
         self._same_since_us[channel] = np.where(same, self._same_since_us[channel], begin)
         self._value[channel], self._value_at_us[channel] = value, begin
 
@@ -227,9 +227,9 @@ class Health:
             (SensorState.LATE, late), (SensorState.SKEWED, ahead),
             (SensorState.JUMPED, now_us - self._jumped_us <= JUMP_SHOWN_US), (SensorState.STUCK, stuck),
             (SensorState.FAULTY, self._faulty(silent)), (SensorState.SILENT, silent),
-            (SensorState.UNHEARD, ~ever), (SensorState.OUT_OF_SERVICE, layout.out_of_service(now_us)),
+            (SensorState.UNHEARD, ~ever), (SensorState.OUT_OF_SERVICE, layout.service.out(now_us)),
             # It may take its time to come back.
-            (SensorState.OUT_OF_SERVICE, silent & layout.out_of_service(now_us, self._patience_us)),
+            (SensorState.OUT_OF_SERVICE, silent & layout.service.out(now_us, self._patience_us)),
         ):
             state[found] = which
         self.state = state

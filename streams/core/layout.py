@@ -15,13 +15,12 @@ from schemas.city_service import gaps_us, swaps_us
 from schemas.ids import IdKind
 from schemas.reading import METRIC_BY_KEY, METRIC_LIMIT, Metric
 from schemas.roads import ALLOWED_DELAY_S
+from streams.core.service import Service
 
 MINUTE_US = 60_000_000
 SECOND_US = 1_000_000
 RING_SLACK_US = 15 * MINUTE_US
 """How far the slots reach back beyond the allowed delay."""
-NO_SWAP = 1 << 62
-"""The time of a swap that never comes."""
 NEVER_EARLY = 1 << 40
 """Expected slots of a place whose sensors report on events: no number of them is complete."""
 
@@ -148,9 +147,8 @@ class Layout:
         Position in `groups`.
     channel_sensor : int32 array
         Number of the channel's sensor in `CITY.ids`.
-    gap_channel, gap_from_us, gap_until_us : arrays over times [from, until) in which a channel is out of service
-    swaps_us : int64 array, channels x most swaps of any
-        When another device took over, ascending; `NO_SWAP` where there are fewer.
+    service : Service
+        When channels are out of service, and when their devices were swapped.
     groups : list of Group
     lookup : int array, sensor numbers x METRIC_LIMIT
         The channel of a reading, or -1; the sensors of one metric lie side by side in memory.
@@ -178,10 +176,7 @@ class Layout:
     channel_partner: npt.NDArray[np.intp]
     channel_group: npt.NDArray[np.int16]
     channel_sensor: npt.NDArray[np.int32]
-    gap_channel: npt.NDArray[np.intp]
-    gap_from_us: npt.NDArray[np.int64]
-    gap_until_us: npt.NDArray[np.int64]
-    swaps_us: npt.NDArray[np.int64]
+    service: Service
     groups: list[Group]
     lookup: npt.NDArray[np.intp]
 
@@ -198,26 +193,6 @@ class Layout:
         found = np.full(len(sensor), -1, np.intp)
         found[numbered] = self.lookup[sensor[numbered], metric[numbered]]
         return found
-
-    @property
-    def has_gaps_in_service(self) -> bool:
-        """Whether any channel is ever out of service."""
-        return len(self.gap_channel) > 0
-
-    def out_of_service(self, at_us: int, after_us: npt.NDArray[np.int64] | None = None) -> npt.NDArray[np.bool_]:
-        """Over channels: whether each is out of service at a time, or was so within `after_us` before it."""
-        out = np.zeros(len(self.channel_place), np.bool_)
-        until_us = self.gap_until_us if after_us is None else self.gap_until_us + after_us[self.gap_channel]
-        out[self.gap_channel[(self.gap_from_us <= at_us) & (at_us < until_us)]] = True
-        return out
-
-    def swapped_between(self, channel: npt.NDArray[np.intp] | slice, earlier_us: npt.NDArray[np.int64],
-                        later_us: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        """Whether a channel's device was swapped in (earlier, later]; times are channels x readings."""
-        crossed = np.zeros(later_us.shape, np.bool_)
-        for swap in self.swaps_us[channel].T:
-            crossed |= (earlier_us < swap[:, None]) & (swap[:, None] <= later_us)
-        return crossed
 
     def places_of(self, kind: PlaceKind) -> npt.NDArray[np.intp]:
         """The places of one kind, ascending."""
@@ -258,18 +233,6 @@ def _without(city: City, purged: set[str]) -> City:
     file = msgspec.structs.replace(
         city.file, sensors={key: sensor for key, sensor in city.file.sensors.items() if key not in purged})
     return replace(city, file=file)
-
-
-def _service(channels: list[_Channel]) -> dict[str, npt.NDArray[np.int64]]:
-    """Times out of service and swaps of all channels, as arrays by the names of `Layout`."""
-    gaps = [(number, *gap) for number, channel in enumerate(channels) for gap in channel.gaps_us]
-    most = max((len(channel.swaps_us) for channel in channels), default=0)
-    swaps = [channel.swaps_us + [NO_SWAP] * (most - len(channel.swaps_us)) for channel in channels]
-    at = np.array(gaps, np.int64).reshape(-1, 3)
-    return {
-        "gap_channel": at[:, 0], "gap_from_us": at[:, 1], "gap_until_us": at[:, 2],
-        "swaps_us": np.array(swaps, np.int64).reshape(len(channels), most),
-    }
 
 
 def _site_of(city: City, sensor: Sensor) -> str:
@@ -404,10 +367,18 @@ def _arrays(city: City, places: list[_Place]) -> Layout:
         ], np.intp),
         channel_group=np.array(group_of, np.int16),
         channel_sensor=np.array([channel.sensor for channel in channels], np.int32),
-        **_service(channels),
+        service=Service.of([channel.gaps_us for channel in channels], [channel.swaps_us for channel in channels]),
         groups=list(groups),
         lookup=lookup,
     )
+
+
+def gate_widths_m(city: City, found: Layout) -> npt.NDArray[np.float64]:
+    """Over places: the effective width of a gate; NaN for other kinds."""
+    return np.array([
+        city.file.gates[key].width_m if kind == PlaceKind.GATE else np.nan
+        for key, kind in zip(found.place_key, found.place_kind, strict=True)
+    ])
 
 
 def _gate_zones(city: City, places: list[_Place]) -> npt.NDArray[np.intp]:

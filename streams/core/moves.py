@@ -8,6 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.city import City
+from schemas.city_change import CityChange
+from schemas.errors import FatalError, RefusedError
+from schemas.health import Purged
+from schemas.ids import IdKind
+from schemas.refusal import Reason
 from streams.core.layout import Layout, PlaceKind
 
 Indices = npt.NDArray[np.intp]
@@ -48,10 +53,41 @@ class Moves:
         return new, self.place[new]
 
 
+def check_change(change: CityChange, city: City | None, present: City, announced: Sequence[CityChange]) -> None:
+    """See whether a change of version may follow the one in force and those announced.
+
+    Raises
+    ------
+    RefusedError
+        `city-version`: another content with a number that is not higher.
+    FatalError
+        Its content is lacking.
+    """
+    newest = announced[-1].version if announced else present.version
+    known = {present.sha256, *(one.sha256 for one in announced)}
+    if change.sha256 not in known and change.version <= newest:
+        raise RefusedError(
+            Reason.CITY_VERSION, f"city version {change.version} after version {newest}; raise "
+            "`version` in the city file and publish again"
+        )
+    if city is None or city.sha256 != change.sha256:
+        raise FatalError(f"city version {change.version} came without its content; this is a bug of the edge")
+
+
 def moves_between(old: Layout, new: Layout, at_us: int) -> Moves:
     """Match two layouts of one partition."""
     place = _matched(_place_keys(old), _place_keys(new))
     return Moves(at_us, place, _matched(_channel_keys(old), _channel_keys(new)))
+
+
+def purged(city: City, layout: Layout, key: str, at_us: int) -> Purged | None:
+    """What a purge tells of a sensor of the city file; None where this partition does not hold it (any more)."""
+    here = layout.channel_sensor == city.ids[IdKind.SENSOR].get(key, -1)
+    if key not in city.file.sensors or not here.any():
+        return None
+    place = int(layout.channel_place[here][0])
+    kind = "gate" if layout.place_kind[place] == PlaceKind.GATE else "zone"
+    return Purged(sensor=key, kind=kind, place=int(layout.place_number[place]), at_us=at_us)
 
 
 def changed_places(old_city: City, old: Layout, new_city: City, new: Layout) -> Mask:

@@ -73,10 +73,10 @@ class SensorDays:
 
     def expected(self, channel: Some, came: Mask, usable: Mask, at_us: int) -> None:
         """Note for channels (each once) that a reading was due, whether it came in time, and whether it is used."""
-        if not self._layout.has_gaps_in_service:
+        if not self._layout.service.has_gaps:
             self._expected[channel] += 1
         else:
-            in_service = ~self._layout.out_of_service(at_us)[channel]
+            in_service = ~self._layout.service.out(at_us)[channel]
             self._expected[channel] += in_service
             came = came & in_service
         self._available[channel] += came

@@ -13,23 +13,22 @@ from schemas.alert import Transition
 from schemas.city import City
 from schemas.city_change import CityChange, zone_map
 from schemas.command import Adopt, PurgeSensor
-from schemas.errors import FatalError, RefusedError
-from schemas.health import Purged
+from schemas.errors import RefusedError
 from schemas.ids import IdKind
-from schemas.live import SCHEMAS, LiveTable
+from schemas.live import LiveTable
 from schemas.log import LogMessage
 from schemas.reading import Batch
 from schemas.refusal import Reason
 from streams.core.context import Context
-from streams.core.counts import LONGEST_GAP, LONGEST_SPAN, entry_value
-from streams.core.effect import Effect, LiveRows
+from streams.core.counts import LONGEST_SPAN, entry_value
+from streams.core.effect import Effect, taken_rows
 from streams.core.grain_plan import QUARTER_US, cell_rows
 from streams.core.grains import Grains
 from streams.core.health import Health
-from streams.core.layout import MINUTE_US, Group, PlaceKind, Rate, layout
+from streams.core.layout import MINUTE_US, Group, PlaceKind, gate_widths_m, layout
 from streams.core.levels import LevelEdges, zone_figures
 from streams.core.log_time import STEP_US, UNSET, LogTime, first_step_after
-from streams.core.moves import changed_places, moves_between
+from streams.core.moves import changed_places, check_change, moves_between, purged
 from streams.core.revisions import Revisions
 from streams.core.rows import gate_rows, road_rows, zone_rows
 from streams.core.rules import LevelRules
@@ -38,7 +37,7 @@ from streams.core.sensor_days import SensorDays
 from streams.core.sightings import Sightings
 from streams.core.slots import Put, Slots
 from streams.core.states import States
-from streams.core.windows import Windows
+from streams.core.windows import Windows, came_late
 from streams.core.zone_windows import ZoneWindows, judged
 
 COUNTERS = (
@@ -104,10 +103,7 @@ class Partition:
         self._figures = zone_figures(city, self.layout)
         self._level_edges = LevelEdges(self._figures)
         self._zones = len(self._figures.area_m2)
-        self._gate_width_m = np.array([
-            city.file.gates[key].width_m if kind == PlaceKind.GATE else np.nan
-            for key, kind in zip(self.layout.place_key, self.layout.place_kind, strict=True)
-        ])
+        self._gate_width_m = gate_widths_m(city, self.layout)
         self._slots = Slots(self.layout)
         self._windows = Windows(self.layout)
         self._revisions = Revisions(self.layout, self._windows)
@@ -153,7 +149,7 @@ class Partition:
                 f"{self._newest_version}: publish the newer one with `drukte city publish`"
             )
         if message.change is not None:
-            self._check_change(message.change, message.city)
+            check_change(message.change, message.city, self.city, self._changes)
         if message.sighting is not None:
             self._sightings.check(message.sighting)
         started = self._time.now_us != UNSET
@@ -216,16 +212,6 @@ class Partition:
     def _newest_version(self) -> int:
         return self._changes[-1].version if self._changes else self.city.version
 
-    def _check_change(self, change: CityChange, city: City | None) -> None:
-        known = {self.city.sha256, *(one.sha256 for one in self._changes)}
-        if change.sha256 not in known and change.version <= self._newest_version:
-            raise RefusedError(
-                Reason.CITY_VERSION, f"city version {change.version} after version {self._newest_version}; raise "
-                "`version` in the city file and publish again"
-            )
-        if city is None or city.sha256 != change.sha256:
-            raise FatalError(f"city version {change.version} came without its content; this is a bug of the edge")
-
     def _announce(self, change: CityChange, city: City) -> None:
         if change.version > self._newest_version:
             self._cities[change.sha256] = city
@@ -257,15 +243,9 @@ class Partition:
 
     def _purge(self, key: str, now_us: int) -> None:
         """Forget a sensor: its slots, held samples and what it alone brought to cells; its readings are refused."""
-        sensor = self.city.file.sensors.get(key)
-        number = self.city.ids[IdKind.SENSOR].get(key, -1)
-        mine = np.flatnonzero(self.layout.channel_sensor == number)
-        if sensor is None or key in self._purged or not len(mine):
+        if (told := purged(self.city, self.layout, key, now_us)) is None:
             return
-        place = int(self.layout.channel_place[mine[0]])
-        kind = "gate" if self.layout.place_kind[place] == PlaceKind.GATE else "zone"
-        told = Purged(sensor=key, kind=kind, place=int(self.layout.place_number[place]), at_us=now_us)
-        self._grains.forget_rows_of(mine)
+        self._grains.forget_rows_of(np.flatnonzero(self.layout.channel_sensor == self.city.ids[IdKind.SENSOR][key]))
         self._purged = sorted([*self._purged, key])
         self._succeed(self.city, now_us)
         self._told.append(told)
@@ -311,14 +291,16 @@ class Partition:
         place = self.layout.channel_place.take(channel)
         open_start = self._windows.open_start.take(place)
         held = entry_value(group, span_us, value)
-        late = self._late(group, begin, span_us, open_start)
+        late = came_late(group, begin, span_us, open_start)
         ahead = begin >= open_start + group.ring_us
         refused = late | ahead
         revising = np.zeros(0, np.bool_)
         store: Mask | None = None
         if refused.any():
             revising = late & ~ahead & self._revisions.reach(channel, begin)
-            store = ~refused | revising | self._unharvested(group, late & ~ahead, place, begin)
+            # Late ones whose quarter is still open for research are found in their slots at its end.
+            store = ~refused | revising | (
+                group.counted & late & ~ahead & (begin >= self._grains.open_from(place)))
             self.counters["ahead"] += int(ahead.sum())
         put = self._slots.put(group, channel, begin, span_us, held, weight, store)
         if store is not None:
@@ -340,10 +322,6 @@ class Partition:
         self._health.heard(channel, begin if group.is_instant else begin + span_us)
         return self._windows.take(group, channel, place, begin, span_us, put.filled, now_us)
 
-    def _unharvested(self, group: Group, late: Mask, place: npt.NDArray[np.intp], begin: npt.NDArray[np.int64]) -> Mask:
-        """Late readings whose quarter is still open for research: they are found in their slots at its end."""
-        return group.counted & late & (begin >= self._grains.open_from(place))
-
     def _enter(self, group: Group, channel: npt.NDArray[np.intp], begin: npt.NDArray[np.int64],
                span_us: npt.NDArray[np.int64], held: npt.NDArray[np.float64], weight: npt.NDArray[np.float32],
                which: Mask, stored: Mask) -> None:
@@ -353,14 +331,6 @@ class Partition:
                                    stored[mine])
         self.counters["missed"] += int(len(mine) - taken.sum())
         self._sensor_days.missed(channel[mine[~taken]])
-
-    def _late(self, group: Group, begin: npt.NDArray[np.int64], span_us: npt.NDArray[np.int64],
-              open_start: npt.NDArray[np.int64]) -> Mask:
-        if group.is_instant:
-            return np.asarray(begin < open_start)
-        if group.semantics is Rate.CUMULATIVE:  # the base of differences for three intervals after it
-            return np.asarray(begin < open_start - LONGEST_GAP * group.interval_us)
-        return np.asarray(begin + span_us <= open_start)
 
     def _count(self, group: Group, channel: npt.NDArray[np.intp], put: Put) -> None:
         if not group.counted:
@@ -387,7 +357,7 @@ class Partition:
             due = self._windows.due(now_us)
             if not due.any():
                 return
-            places = np.flatnonzero(due & self._gates_may_close())
+            places = np.flatnonzero(due & self._windows.gates_may_close())
             if not len(places):
                 return
             self._close(places, now_us)
@@ -403,14 +373,6 @@ class Partition:
                 close(places[mine], start_us[mine], now_us)
         self._windows.close(places)
         self._grains.closed(places, self._windows.open_start[places], self._slots, self._health.usable)
-
-    def _gates_may_close(self) -> Mask:
-        """A gate waits for the rows of its zones: they say whether its flows may be shown."""
-        joined, span = self.layout.gate_zones, self.layout.place_span_us
-        end = self._windows.open_start + span
-        zone_open = np.where(joined >= 0, self._windows.open_start[joined], np.iinfo(np.int64).max)
-        same_rows = (joined < 0) | (span[joined] == span[:, None])
-        return np.asarray(((zone_open >= end[:, None]) | ~same_rows).all(axis=1))
 
     def _close_zones(self, zone: npt.NDArray[np.intp], start_us: npt.NDArray[np.int64], now_us: int) -> None:
         self._rows[LiveTable.ZONE].append(
@@ -435,9 +397,4 @@ class Partition:
 
     def _effects(self) -> list[Effect]:
         effects, self._told = self._told, []
-        for table, batches in self._rows.items():
-            if batches:
-                rows = pa.Table.from_batches(batches, SCHEMAS[table]).combine_chunks().to_batches()[0]
-                effects.append(LiveRows(table, rows))
-                batches.clear()
-        return effects
+        return effects + taken_rows(self._rows)

@@ -4,6 +4,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from streams.core.counts import LONGEST_GAP
 from streams.core.layout import MINUTE_US, NEVER_EARLY, RING_SLACK_US, Group, Layout, Rate
 from streams.core.moves import Moves, carry_rings
 
@@ -156,6 +157,14 @@ class Windows:
         self.open_start[place] += self._layout.place_span_us[place]
         self._next_end = 0  # not known before the next look
 
+    def gates_may_close(self) -> Mask:
+        """Over places: a gate waits for the rows of its zones, which say whether its flows may be shown."""
+        joined, span = self._layout.gate_zones, self._layout.place_span_us
+        end = self.open_start + span
+        zone_open = np.where(joined >= 0, self.open_start[joined], np.iinfo(np.int64).max)
+        same_rows = (joined < 0) | (span[joined] == span[:, None])
+        return np.asarray(((zone_open >= end[:, None]) | ~same_rows).all(axis=1))
+
     def _complete(self, place: Places) -> npt.NDArray[np.bool_]:
         expected = self._expected[place]
         return (expected > 0) & (self._arrived[self.ring(place, self.open_start[place]), place] >= expected)
@@ -170,3 +179,12 @@ class Windows:
         np.maximum.at(self._delay_us, place, self._layout.channel_delay_us[live] + self._overhang_us[live])
         self._moved = False
         self.next_deadline = 0
+
+
+def came_late(group: Group, begin: Times, span_us: Times, open_start: Times) -> Mask:
+    """Readings of a group whose window (`open_start`: the earliest open one of each reading's place) has closed."""
+    if group.is_instant:
+        return np.asarray(begin < open_start)
+    if group.semantics is Rate.CUMULATIVE:  # the base of differences for three intervals after it
+        return np.asarray(begin < open_start - LONGEST_GAP * group.interval_us)
+    return np.asarray(begin + span_us <= open_start)

@@ -12,12 +12,13 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 import httpx
+import tomlkit
 
 from schemas.city import City, CityFile
 from schemas.errors import FatalError, TransientError
 from schemas.feeds.datex2 import read_site_table
 from schemas.ndw_roads import road_table
-from schemas.roads import RoadTable
+from schemas.roads import NDW_SOURCE, RoadTable
 from streams.city_files import add_roads, ids_path, load_city
 from streams.clock import wall_us
 from streams.simulate.recording import SITE_TABLE, Recording, read_recording, recorded_file
@@ -182,7 +183,12 @@ def _recorded_scene(path: Path, city: City, recorded: Path) -> Scene:
         table = road_table(read_site_table(stream), _around(city.file))
     if not len(table):
         raise FatalError(f"{table_path}: no measuring site lies around {city.file.name}; take another recording")
-    return Scene(path, add_roads(path, table).city, recording=read_recording(recorded, _periods_s(table)))
+    add_roads(path, table)
+    document = tomlkit.parse(path.read_text(encoding="utf-8"))
+    # It is played again and again: an unchanged speed is then no sign of a stuck sensor.
+    document["sources"][NDW_SOURCE]["is_recording"] = True
+    path.write_text(tomlkit.dumps(document), encoding="utf-8")
+    return Scene(path, load_city(path), recording=read_recording(recorded, _periods_s(table)))
 
 
 def _live_scene(path: Path, city: City) -> Scene:

@@ -121,7 +121,8 @@ class Chain:
 
     def offsets(self) -> dict[tuple[str, int], int]:
         return {(topic, partition): following for topic, partition, following
-                in self.query("SELECT topic, partition, next_offset FROM engine.writer_offset WHERE topic <> 'ledger'")}
+                in self.query("SELECT topic, partition, next_offset FROM engine.writer_offset "
+                           "WHERE topic NOT IN ('ledger', 'dead-letters')")}
 
     def query(self, statement: str) -> list[tuple[Any, ...]]:
         with storage.connect(self.uri) as session:

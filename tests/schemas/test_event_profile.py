@@ -16,6 +16,7 @@ from schemas.command import Adopt
 from schemas.contract_messages import MESSAGES, WEBHOOK, MessageKind
 from schemas.delivery import DELIVERY_TYPE, Delivery, Outcome, encode_delivery
 from schemas.event_profile import HTTP_PREFIX, LIMIT_BYTES, attributes_of, profile_faults
+from schemas.health import HEALTH_SCHEMAS, Purged
 from schemas.kept_body import KeptBody, kept_headers, redone_headers
 from schemas.ledger import Intent, Released, encode_ledger
 from schemas.letter import encode_letter, letter_headers, message_letter
@@ -24,7 +25,7 @@ from schemas.log import JSON, TYPE_PREFIX, Clock, Headers, Kind, LogMessage, Top
 from schemas.reading import Batch
 from schemas.sighting import Disagreement, Role, Said, Sighting, SightingShown
 from schemas.snapshot import SnapshotHead, encode_snapshot
-from streams.core.effect import Effect, LiveContext, LiveRows
+from streams.core.effect import Effect, HealthRows, LiveContext, LiveRows
 from streams.deliver.record import SOURCE as DELIVER
 from streams.worker.effects import outgoing
 from tests.conftest import ROOT
@@ -90,6 +91,9 @@ def messages() -> Iterator[Message]:
     yield sent(TRANSITION)
     yield sent(people_seal([1.0]))
     yield sent(LiveContext(()))
+    for table, schema in HEALTH_SCHEMAS.items():
+        yield sent(HealthRows(table, pa.RecordBatch.from_pylist([], schema=schema)))
+    yield sent(Purged(sensor="camera", kind="zone", place=1, at_us=1))
     yield sent(SightingShown(
         site="centrum", zone="plein", at_us=1, role=Role.STEWARD, said=Said.COUNT, people_low=10, people_high=14,
         sensor_low=None, sensor_high=None, disagreement=Disagreement.NO_SENSOR, window_start_us=0, revision=0))
