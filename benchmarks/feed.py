@@ -63,8 +63,8 @@ def log_messages(
 ) -> Iterator[Sent]:
     """Messages of the log, step by step, on the data's clock.
 
-    Every camera reports at each step, `interval_s` after the one before; a message holds readings of one partition, `readings_a_message` of them
-    or what there is. Readings of several steps share a message where a step has fewer.
+    Every camera reports at each step, `interval_s` after the one before; a message holds readings of one partition,
+    `readings_a_message` of them or what there is. Readings of several steps share a message where a step has fewer.
     """
     crowd = Crowd(zones)
     sensor = np.array([city.ids[IdKind.SENSOR][camera(zone)] for zone in range(zones)], np.int32)
@@ -82,7 +82,7 @@ def log_messages(
             for first in range(0, whole, readings_a_message):
                 yield encoded(city, number, joined.take(np.arange(first, first + readings_a_message)), at_us + first)
             batches[:] = [joined.take(np.arange(whole, len(joined)))]
-    last_us = START_US + (steps - 1) * STEP_US
+    last_us = START_US + (steps - 1) * interval_s * 1_000_000
     for number, batches in waiting.items():
         if len(batches[0]):
             yield encoded(city, number, batches[0], last_us + STEP_US // 2)

@@ -55,15 +55,16 @@ def cases(short: bool) -> list[Case]:
     if short:
         return [Case(1_000, 1_000, 1, 120), Case(250, 1_000, 4, 120)]
     return [Case(100, 5_000, 1, 120), Case(1_000, 5_000, 1, 480), Case(5_000, 5_000, 1, 960),
-            Case(1_000, 5_000, 4, 480), Case(1_000, 5_000, 1, 960, interval_s=1), Case(5_000, 5_000, 1, 1920, interval_s=1)]
+            Case(1_000, 5_000, 4, 480), Case(1_000, 5_000, 1, 960, interval_s=1),
+            Case(5_000, 5_000, 1, 1920, interval_s=1)]
 
 
 def run(stage: Stage, *, short: bool) -> list[Figure]:
     """Readings per second of CPU and of the wall, and where the CPU time goes."""
     figures = []
     for case in cases(short):
-        deployment = stage.deployment(f"worker {case.readings_a_message}", camera_city(case.zones, case.sites, case.interval_s),
-                                      case.partitions)
+        city = camera_city(case.zones, case.sites, case.interval_s)
+        deployment = stage.deployment(f"worker {case.readings_a_message}", city, case.partitions)
         messages = deployment.fill(log_messages(
             deployment.city, case.zones, case.sites, case.partitions, case.steps, case.readings_a_message,
             case.interval_s))
