@@ -13,6 +13,7 @@ from schemas.live import SCHEMAS, LiveTable
 from schemas.log import Topic, decode_log
 from schemas.seal import Seal, encode_seal
 from streams import storage
+from streams.core.effect import LiveRows
 from streams.core.step import Partition
 from streams.settings import KafkaSettings
 from streams.verify.stored import TRANSITION_COLUMNS, row_of_transition
@@ -78,7 +79,7 @@ def folded(kafka: KafkaSettings, city: City) -> Truth:
                         truth.rows["alert"] |= _keyed("alert", [row])
                     elif isinstance(effect, Seal):
                         truth.seals[effect.batch_key] = encode_seal("", effect)[1]
-                    else:
+                    elif isinstance(effect, LiveRows):
                         columns = (column.to_pylist() for column in effect.rows.columns)
                         _note(truth, str(effect.table), list(zip(*columns, strict=True)))
     finally:

@@ -14,6 +14,7 @@ from streams.serve.board import Changed
 from streams.serve.document import AlertItem, Document, GateItem, Present, Stream, ZoneItem
 from streams.serve.drawing import page
 from streams.serve.places import city_places, stale_after_s
+from streams.serve.surroundings import SiteMaps
 from streams.serve.wording import band_text, range_text, tone
 from streams.writer.rows import Message
 from tests.cities import small_city, small_file, small_roads
@@ -23,7 +24,7 @@ NOW = NOON + MINUTE + dt.timedelta(seconds=12)
 
 
 def present(*messages: Message, speed: float = 1.0) -> Present:
-    shown = Present("Klein", "Europe/Amsterdam", city_places(small_city(small_roads())), speed)
+    shown = Present("Klein", "Europe/Amsterdam", city_places(small_city(small_roads())), SiteMaps(), speed)
     for message in messages:
         shown.board.take(message, Changed())
     return shown
