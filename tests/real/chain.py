@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The whole chain as processes: gateway, worker and writer on a real broker and a real database."""
 
+import signal
 import sys
 import time
 from pathlib import Path
@@ -23,13 +24,13 @@ START_LIMIT_S = 60.0
 class Chain:
     """Gateway, worker and writer of the small city, on a simulated clock twenty times as fast as the wall's."""
 
-    def __init__(self, folder: Path, bootstrap: str, database_uri: str) -> None:
+    def __init__(self, folder: Path, bootstrap: str, database_uri: str, toml: str = SMALL_TOML) -> None:
         self._folder = folder
-        self.port = free_port()
+        self.port, self.metrics_port = free_port(), free_port()
         self.wall_start_s = time.time()
         self.start_us = 1_767_225_600_000_000
         city = folder / "klein.toml"
-        city.write_text(SMALL_TOML)
+        city.write_text(toml)
         city.with_suffix(".ids").write_text(HEADER)
         assign_ids(city)
         (folder / "drukte.toml").write_text(f"""\
@@ -46,6 +47,9 @@ start_us = {self.start_us}
 wall_start_us = {int(self.wall_start_s * 1_000_000)}
 [gateway]
 port = {self.port}
+requests_per_minute = 1000000
+[metrics]
+port_gateway = {self.metrics_port}
 """)
         migrate(database_uri)
         self._processes: dict[str, Process] = {}
@@ -82,6 +86,18 @@ port = {self.port}
         """Stop all processes."""
         for process in self._processes.values():
             process.stop()
+
+    def kill(self, name: str) -> None:
+        """Kill a process (-9)."""
+        self._processes[name].stop(signal.SIGKILL)
+
+    def start(self, name: str) -> None:
+        """Start a process (again)."""
+        self._processes[name] = Process(
+            [sys.executable, "-m", "streams.cli", name, "--settings", self._folder / "drukte.toml"],
+            self._folder / f"{name}-{time.monotonic_ns()}.log")
+        if name == "gateway":
+            self._processes[name].wait_ready(self._gateway_answers, START_LIMIT_S)
 
     def logs(self) -> str:
         """The ends of all logs."""
