@@ -129,7 +129,7 @@ class Sink:
     def closed(self, partition: Any, gate: npt.NDArray[np.intp], start_us: npt.NDArray[np.int64]) -> None:
         """Write the windows of gates that close now, those with readings."""
         from streams.core.counts import channel_windows
-        layout, slots = partition._layout, partition._slots  # noqa: SLF001  # no user sees exact counts; this does
+        layout, slots = partition.layout, partition._slots  # noqa: SLF001  # no user sees exact counts; this does
         channel = self._channel_of_place(layout)[gate]
         window = channel_windows(layout, slots, channel, start_us, np.full(len(gate), WINDOW_US))
         begin = slots.begin[slots.gather(channel, start_us, SLOTS_A_WINDOW)]

@@ -15,6 +15,7 @@ from dashboards.look import (
     PDOK_GREY,
     PURPLE,
     RED,
+    SENSOR_MAPPINGS,
     by_name,
     coloured_cell,
     steps,
@@ -93,6 +94,21 @@ FROM live.zone_steps(
     $__timeFrom(), $__timeTo(), {wording.STEP}
 ) ORDER BY at, name"""
 
+SENSORS_SHOWN = 50
+SENSORS = f"""
+SELECT CASE count(*) WHEN 1 THEN min(key) ELSE min(key) || ' en ' || count(*) - 1 || ' andere' END AS "Sensor",
+    coalesce(place_name, '–') AS "Plaats", supplier AS "Leverancier", live.sensor_state_text(state) AS "Stand",
+    CASE WHEN min(since) IS NULL THEN 'meer dan 24 uur' ELSE {wording.clock("min(since)")} END AS "Sinds"
+FROM live.sensor_state_at({MOMENT}) WHERE state IS DISTINCT FROM 0
+GROUP BY is_road, place, place_name, supplier, state, CASE WHEN is_road THEN '' ELSE key END
+ORDER BY is_road, coalesce(state, 6.5) DESC, min(since) NULLS FIRST, min(key) LIMIT {SENSORS_SHOWN}"""
+"""Lanes of one measuring site in the same state stand together: a road has many."""
+
+INTEGRITY = f"""
+SELECT key AS "Sensor", coalesce(place_name, '–') AS "Plaats", live.integrity_text(kind) AS "Wat",
+    {wording.clock("from_at")} AS "Van", {wording.clock("until_at")} AS "Tot",
+    CASE WHEN is_sure THEN 'zeker' ELSE 'waarschijnlijk' END AS "Hoe zeker"
+FROM live.integrity_at({MOMENT}) ORDER BY until_at DESC, key, kind LIMIT {SENSORS_SHOWN}"""
 
 CONTEXT = """
 SELECT begins_at AS time, ends_at AS timeend,
@@ -108,7 +124,7 @@ def city_wall() -> Json:
         UID, "Stadswand",
         "Welke zone is het drukst en sinds wanneer? Personen zijn altijd een klasse, nooit een telling. "
         "Grijs betekent: geen gegevens, dus niet: rustig.",
-        [*_first_line(), *_zones(), *_alerts_and_roads(), _course()],
+        [*_first_line(), *_zones(), *_alerts_and_roads(), _course(), *_sensors()],
         annotations=[annotation("Omgeving", CONTEXT, PURPLE)],
     )
 
@@ -185,3 +201,16 @@ def _course() -> Visual:
         LEVEL_MAPPINGS, split_by="zone", points=COURSE_POINTS,
         description="Het hoogste niveau per stap. Groen alleen waar de hele stap is gezien.",
     )
+
+
+def _sensors() -> list[Visual]:
+    return [
+        table(10, "Sensoren", Place(0, 42, 15, 10), SENSORS, empty="Geen afwijkende sensoren bekend",
+              overrides=[coloured_cell("Stand", SENSOR_MAPPINGS), by_name("Sensor", custom__minWidth=190)],
+              description="Alleen sensoren die niet in orde zijn. Wat een vastgelopen of defecte sensor zegt, telt "
+                          "niet mee: de dekking daalt. Geen gegevens: over deze sensor is het laatste uur niets "
+                          "gezegd. Stroken van één meetpunt met dezelfde stand staan samen."),
+        table(11, "Opvallende metingen, laatste 24 uur", Place(15, 42, 9, 10), INTEGRITY,
+              empty="Geen opvallende metingen bekend", overrides=[],
+              description="Wat eruitziet als ingrijpen of als een sensor die onaangekondigd anders telt."),
+    ]

@@ -51,6 +51,13 @@ SHOWN_MAPPINGS: list[Mapping] = [
     _regex_mapping(f"/^{NO_DATA}/", GREY, 2),
 ]
 
+SENSOR_MAPPINGS: list[Mapping] = [
+    _regex_mapping("/^(vastgelopen|defect|stil)/", ORANGE, 0),
+    _regex_mapping(f"/^(buiten dienst|{NO_DATA})/", GREY, 1),
+    _regex_mapping("/./", YELLOW, 2),
+]
+"""For texts of live.sensor_state_text about sensors that are not in order."""
+
 
 def steps(*marks: tuple[float | None, str]) -> dict[str, Any]:
     """Thresholds: pairs of the value from which a colour holds (None first) and the colour."""

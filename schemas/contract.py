@@ -80,7 +80,8 @@ def asyncapi(topics: TopicSettings) -> Json:
     """The AsyncAPI document: outer channels (JSON) and inner ones (Arrow), told apart by tags."""
     payloads = {**_json_payloads(), NATIVE: RawReading}
     said, schemas = msgspec.json.schema_components(payloads.values(), ref_template="#/components/schemas/{name}")
-    by_name = dict(zip(payloads, said, strict=True))
+    by_name: dict[str, Any] = _plain(dict(zip(payloads, said, strict=True)))
+    schemas = _plain(schemas)
     _sharpen(schemas)
     return {
         "asyncapi": ASYNCAPI_VERSION,
@@ -225,6 +226,13 @@ def _sharpen(schemas: Json) -> None:
         properties[name] |= {"format": "date-time", "description": "RFC 3339 with an offset."}
     properties["metric"]["enum"] = sorted(METRIC_BY_KEY)
     properties["quality"] |= {"minimum": 0, "maximum": 100}
+
+
+def _plain(schema: Any) -> Any:
+    """Without OpenAPI's `discriminator` objects: AsyncAPI knows none; the tags stand in the types as constants."""
+    if isinstance(schema, dict):
+        return {name: _plain(one) for name, one in schema.items() if name != "discriminator"}
+    return [_plain(one) for one in schema] if isinstance(schema, list) else schema
 
 
 def _encoded(document: Json) -> bytes:

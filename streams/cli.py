@@ -22,6 +22,7 @@ from streams import (
     sighting_command,
     simulate_command,
     token_command,
+    trace_command,
     verify_command,
 )
 
@@ -39,6 +40,7 @@ app.add_typer(feed_command.app, name="feed")
 app.command()(contract_command.contract)
 app.command()(simulate_command.simulate)
 app.command()(doctor_command.doctor)
+app.command()(trace_command.trace)
 app.command()(sensor_command.scorecard)
 app.command()(verify_command.verify)
 app.command()(sighting_command.sighting)

@@ -75,7 +75,7 @@ def small_files(tmp_path: Path) -> tuple[Path, Path]:
     readings = []
     for step in range(360):
         at = f"2026-03-01T12:{step // 6:02}:{step % 6 * 10:02}+01:00"
-        people = 390 if 120 <= step < 200 else 60
+        people = (390 if 120 <= step < 200 else 60) + step % 2  # a camera that never moves counts as stuck
         readings.append({"sensor": "cam-plein", "metric": "people", "from": at, "to": at, "value": people})
     readings.append({**readings[-1], "sensor": "cam-nergens"})
     feed = tmp_path / "readings.ndjson"

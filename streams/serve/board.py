@@ -10,9 +10,11 @@ from typing import Any
 
 from schemas.alert import State, Transition
 from schemas.context import ContextRecord
+from schemas.health import HealthTable
 from schemas.live import SCHEMAS, LiveTable
 from schemas.roads import ANY_VEHICLE
 from schemas.sighting import SightingShown
+from streams.serve.sensors import SensorStanding
 from streams.writer.rows import Message, RowBuffer
 
 Row = dict[str, Any]
@@ -45,16 +47,17 @@ class Alert:
 class Changed:
     """What a message changed: numbers of places by table, ids of alerts, keys of zones with a new sighting.
 
-    `context` says whether a context record is new or changed.
+    `sensors` are numbers of sensors with another state; `context` says whether a context record is new or changed.
     """
 
     places: dict[LiveTable, set[int]] = field(default_factory=lambda: {table: set() for table in LiveTable})
     alerts: set[str] = field(default_factory=set)
     sightings: set[str] = field(default_factory=set)
+    sensors: set[int] = field(default_factory=set)
     context: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.alerts or self.sightings or self.context) or any(self.places.values())
+        return bool(self.alerts or self.sightings or self.sensors or self.context) or any(self.places.values())
 
 
 @dataclass(slots=True)
@@ -71,12 +74,15 @@ class Board:
         The newest of each zone, by the zone's key.
     context : dict of (source, record) to ContextRecord
         In their newest versions.
+    sensors : dict of int to SensorStanding
+        What was told last of each sensor, by its number.
     """
 
     rows: dict[LiveTable, dict[int, Row]] = field(default_factory=lambda: {table: {} for table in LiveTable})
     alerts: dict[str, Alert] = field(default_factory=dict)
     sightings: dict[str, SightingShown] = field(default_factory=dict)
     context: dict[tuple[str, str], ContextRecord] = field(default_factory=dict)
+    sensors: dict[int, SensorStanding] = field(default_factory=dict)
 
     def take(self, message: Message, changed: Changed) -> None:
         """Take a message in and note in `changed` what is new.
@@ -101,6 +107,9 @@ class Board:
         for shown in buffer.sightings.values():
             if self._take_sighting(shown):
                 changed.sightings.add(shown.zone)
+        for sensor, at, state, since in buffer.health[HealthTable.HEALTH].values():
+            if self._take_standing(sensor, SensorStanding(at, state, since)):
+                changed.sensors.add(sensor)
 
     def _take_row(self, table: LiveTable, row: Row) -> bool:
         if row.get("vehicle_class", ANY_VEHICLE) != ANY_VEHICLE:
@@ -130,6 +139,14 @@ class Board:
             return False
         self.sightings[shown.zone] = shown
         return True
+
+    def _take_standing(self, sensor: int, told: SensorStanding) -> bool:
+        before = self.sensors.get(sensor)
+        if before is not None and told.at <= before.at:
+            return False
+        self.sensors[sensor] = told
+        # All states are told again every hour.
+        return before is None or (told.state, told.since) != (before.state, before.since)
 
     def _take_transition(self, transition: Transition) -> bool:
         known = self.alerts.get(transition.alert_id)

@@ -13,6 +13,7 @@ from schemas.live import LiveTable, Status
 from schemas.sighting import SightingShown
 from streams.serve.board import Alert, Board, Changed, Row
 from streams.serve.places import Place, Places, stale_after_s
+from streams.serve.sensors import SensorItem, shown_sensors
 from streams.serve.surroundings import ContextItem, SiteMaps, shown_context
 from streams.serve.wording import (
     DISAGREEMENTS,
@@ -64,7 +65,8 @@ class SightingItem(msgspec.Struct, frozen=True, kw_only=True):
 class ZoneItem(msgspec.Struct, frozen=True, kw_only=True):
     """A zone's newest window; times are log times. Without a value `level` and all ranges are null.
 
-    `tone` is the colour, 0 to 3; `stale` says that the window ended more than `stale_after_s` ago.
+    `tone` is the colour, 0 to 3; `stale` says that the window ended more than `stale_after_s` ago. `sensors` are
+    those that are not in order.
     """
 
     key: str
@@ -83,6 +85,7 @@ class ZoneItem(msgspec.Struct, frozen=True, kw_only=True):
     density_per_m2: Range | None
     coverage: float
     sighting: SightingItem | None = None
+    sensors: list[SensorItem] = []
 
 
 class GateItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -223,6 +226,7 @@ class Present:
         return [
             number for number, place in self.places.zones.items()
             if number in changed.places[LiveTable.ZONE] or place.key in changed.sightings
+            or any(sensor.number in changed.sensors for sensor in place.sensors)
         ]
 
     def clock(self, now: dt.datetime) -> Document:
@@ -262,6 +266,7 @@ class Present:
             density_per_m2=_range(row, "density_low_per_m2", "density_high_per_m2", 2),
             coverage=0.0 if row is None else row["coverage"],
             sighting=_sighting(self.board.sightings.get(place.key), now),
+            sensors=shown_sensors(place.sensors, self.board.sensors),
         )
 
     def _gate(self, number: int, now: dt.datetime) -> GateItem:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from schemas.city import City, Measure
 from schemas.ids import IdKind
 from schemas.roads import ALLOWED_DELAY_S
+from streams.serve.sensors import SensorPlace, city_sensors
 
 STALE_WINDOWS = 3
 """A place whose newest window ended longer ago than so many windows, and its allowed delay, is stale."""
@@ -28,6 +29,8 @@ class Place:
         How long its windows wait for the slowest sensor.
     zones : tuple of str
         Keys of the zones that a gate joins.
+    sensors : tuple of SensorPlace
+        Of a zone and its gates.
     """
 
     key: str
@@ -36,6 +39,7 @@ class Place:
     levels: tuple[str, ...] = ()
     delay_s: float = 0.0
     zones: tuple[str, ...] = ()
+    sensors: tuple[SensorPlace, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +89,11 @@ def _delay_s(measure: Measure) -> float:
 
 
 def _zones(city: City, delays_s: dict[str, float]) -> Iterator[tuple[int, Place]]:
-    numbers = city.ids[IdKind.ZONE]
+    numbers, sensors = city.ids[IdKind.ZONE], city_sensors(city)
     for key, zone in city.file.zones.items():
         yield numbers[key], Place(
             key=key, name=zone.name, site=zone.site, levels=tuple(city.file.profiles[zone.profile].levels),
-            delay_s=delays_s.get(key, 0.0),
+            delay_s=delays_s.get(key, 0.0), sensors=sensors[key],
         )
 
 

@@ -18,9 +18,10 @@ from streams.settings import KafkaSettings
 from streams.writer.rows import Message
 
 CLIENT = "drukte-serve"
-BACK = {Topic.LIVE: 500, Topic.ALERTS: 5_000}
-"""Messages of a partition that are read back at the start. A site closes a few windows a minute, so 500 hold
-more than a quarter of an hour; an open alert is never so far behind as 5,000 changes of its site."""
+BACK = {Topic.LIVE: 1_500, Topic.ALERTS: 5_000}
+"""Messages of a partition that are read back at the start. Its sites close their windows at a few steps a minute, so
+1,500 hold more than an hour, and so the state of every sensor, which is told hourly; an open alert is never so far
+behind as 5,000 changes of its site."""
 ANSWER_LIMIT_S = 3.0
 PROBE_LIMIT_S = 2.0
 SILENCE_S = 3.0

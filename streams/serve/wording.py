@@ -4,6 +4,7 @@
 from collections.abc import Sequence
 
 from schemas.alert import State
+from schemas.health import SensorState
 from schemas.sighting import Disagreement, Role
 
 NO_DATA = "geen gegevens"
@@ -26,6 +27,18 @@ DISAGREEMENTS = {
     Disagreement.NOT_COMPARED: "nog niet vergeleken",
 }
 """How the sensor's band lies to a sighting."""
+SENSOR_STATES: dict[int, str] = {
+    SensorState.FRESH: "in orde",
+    SensorState.LATE: "meldt te laat",
+    SensorState.SKEWED: "klok loopt voor",
+    SensorState.JUMPED: "maakte een sprong",
+    SensorState.UNHEARD: "nog niet gehoord",
+    SensorState.SILENT: "stil",
+    SensorState.OUT_OF_SERVICE: "buiten dienst",
+    SensorState.STUCK: "vastgelopen",
+    SensorState.FAULTY: "defect",
+}
+"""By number; live.sensor_state_text of the database says the same."""
 SEVERITIES = {"info": "ter informatie", "warning": "waarschuwing", "critical": "kritiek"}
 
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from schemas.city import City
+from schemas.city import City, Sensor
 from schemas.health import HealthTable, IntegrityKind, Purged, Sureness
 from schemas.ids import IdKind
 from schemas.letter import Letter
@@ -61,11 +61,13 @@ ON CONFLICT (sensor, kind, from_at) DO UPDATE SET readings = existing.readings +
     sure = CASE WHEN existing.readings + EXCLUDED.readings >= %(sure_from)s THEN 'sure'
         WHEN existing.readings + EXCLUDED.readings >= %(likely_from)s THEN 'likely' ELSE 'weak' END"""
 _SENSORS = """
-INSERT INTO engine.sensor AS existing (number, key, source, supplier, city_version)
-SELECT number, key, source, supplier, %s FROM unnest(%b::int4[], %b::text[], %b::text[], %b::text[])
-    AS f (number, key, source, supplier)
+INSERT INTO engine.sensor AS existing (number, key, source, supplier, place_kind, place, city_version)
+SELECT number, key, source, supplier, place_kind, place, %s
+FROM unnest(%b::int4[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[])
+    AS f (number, key, source, supplier, place_kind, place)
 ON CONFLICT (number) DO UPDATE SET source = EXCLUDED.source, supplier = EXCLUDED.supplier,
-    city_version = EXCLUDED.city_version WHERE existing.city_version <= EXCLUDED.city_version"""
+    place_kind = EXCLUDED.place_kind, place = EXCLUDED.place, city_version = EXCLUDED.city_version
+    WHERE existing.city_version <= EXCLUDED.city_version"""
 _DELETE = {
     "zone": ("DELETE FROM live.zone_minute WHERE zone = %s AND window_start < %s",
              "DELETE FROM live.road_minute WHERE zone = %s AND window_start < %s"),
@@ -74,13 +76,24 @@ _DELETE = {
 
 
 def write_sensors(connection: storage.Connection, city: City) -> None:
-    """Say what sensors a city version has, and whose they are; in the caller's transaction."""
+    """Say what sensors a city version has, whose they are and where they stand; in the caller's transaction."""
     numbers = city.ids[IdKind.SENSOR]
-    rows: list[Row] = [(numbers[key], key, sensor.source, sensor.supplier) for key, sensor in city.file.sensors.items()]
-    roads = {str(key) for key in city.roads.column("sensor")}
-    rows += [(numbers[key], key, NDW_SOURCE, ROAD_SUPPLIER) for key in sorted(roads)]
+    rows: list[Row] = [
+        (numbers[key], key, sensor.source, sensor.supplier, *_stands_at(sensor))
+        for key, sensor in city.file.sensors.items()
+    ]
+    roads = dict(zip(map(str, city.roads.column("sensor")), map(str, city.roads.column("zone")), strict=True))
+    rows += [
+        (numbers[key], key, NDW_SOURCE, ROAD_SUPPLIER, IdKind.ZONE.value, zone) for key, zone in sorted(roads.items())
+    ]
     if rows:
         connection.execute(_SENSORS, [city.version, *(list(column) for column in zip(*rows, strict=True))])
+
+
+def _stands_at(sensor: Sensor) -> tuple[str, str | None]:
+    if sensor.zone is not None:
+        return IdKind.ZONE.value, sensor.zone
+    return IdKind.GATE.value, sensor.gate
 
 
 def write_health(connection: storage.Connection, table: HealthTable, rows: Collection[Row]) -> None:

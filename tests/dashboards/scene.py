@@ -3,6 +3,7 @@
 
 It is 14:00 in Amsterdam (12:00 UTC). Malieveld noord is red since 13:32, Boulevard Kurhaus orange since 12:15, the
 pier was red when its data stopped at 13:00, Spui reports nothing since 12:30, the Zuiderpark's field never did.
+One of Malieveld noord's cameras is stuck since 13:30, that of Spui is defective since the day before.
 """
 
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pyarrow as pa
 from schemas.alert import State, Transition
 from schemas.city import City
 from schemas.city_load import wanted_ids
+from schemas.health import HealthTable, SensorState
 from schemas.ids import IdKind
 from schemas.live import LiveTable, Status
 from schemas.roads import RoadTable
@@ -22,7 +24,18 @@ from streams.writer.database import Database, write_buffer
 from streams.writer.rows import RowBuffer
 from tests.cities import small_roads
 from tests.conftest import ROOT
-from tests.writer.samples import NOON, Row, alert_message, gate_row, live_message, road_row, transition, zone_row
+from tests.writer.health_samples import health_message, integrity, standing
+from tests.writer.samples import (
+    MINUTE,
+    NOON,
+    Row,
+    alert_message,
+    gate_row,
+    live_message,
+    road_row,
+    transition,
+    zone_row,
+)
 
 MINUTES = range(-180, 0)
 """Windows of the afternoon, in minutes before 14:00 in Amsterdam."""
@@ -127,6 +140,32 @@ def _transitions(city: City) -> Iterator[Transition]:
               state_to=State.RECOVERING, level_from=2, level_to=1)
 
 
+def _states(city: City) -> Iterator[Row]:
+    numbers = city.ids[IdKind.SENSOR]
+    changed = {
+        "cam-malieveld-noord-2": (SensorState.STUCK, -30), "cam-pier": (SensorState.SILENT, -59),
+        "teller-malieveld-zuid-toegang": (SensorState.SKEWED, -5), "cam-spui": (SensorState.FAULTY, -26 * 60),
+    } | {key: (SensorState.SILENT, -100) for key in numbers if key.startswith(QUIET_ROAD)}
+    for key, number in numbers.items():
+        if key == "cam-zuiderpark-veld-1":
+            continue
+        state, since = changed.get(key, (SensorState.FRESH, -180))
+        hours = [minute for minute in (-180, -120, -60, 0) if key != "cam-zuiderpark-veld-2" or minute <= -120]
+        for minute in sorted({*hours, max(since, -180)}):
+            is_so = minute >= since
+            yield standing(number, state if is_so else SensorState.FRESH, minute, NOON + since * MINUTE
+                           if is_so else NOON - 180 * MINUTE)
+
+
+def _odd_readings(city: City) -> Iterator[Row]:
+    numbers = city.ids[IdKind.SENSOR]
+    yield integrity(numbers["cam-plein"], "replay", -45, "likely")
+    yield integrity(numbers["cam-plein"], "replay", -30, "sure")
+    yield integrity(numbers["cam-pier"], "semantics", -600, "likely")
+    yield integrity(numbers["cam-spui"], "too-old", -30, "weak")
+    yield integrity(numbers["cam-spui"], "replay", -25 * 60, "sure")
+
+
 def write_scene(uri: str) -> City:
     """Fill a migrated database."""
     city = the_hague()
@@ -141,6 +180,8 @@ def write_scene(uri: str) -> City:
     buffer.add(live_message(LiveTable.ZONE, *_zone_rows(city), offset=1))
     buffer.add(live_message(LiveTable.GATE, *_gate_rows(city), offset=2))
     buffer.add(live_message(LiveTable.ROAD, *roads, offset=3))
+    buffer.add(health_message(HealthTable.HEALTH, *_states(city), offset=4))
+    buffer.add(health_message(HealthTable.INTEGRITY, *_odd_readings(city), offset=5))
     for offset, found in enumerate(_transitions(city)):
         buffer.add(alert_message(found, offset=offset))
     with storage.connect(uri) as session:

@@ -14,7 +14,9 @@ from playwright.sync_api import Browser, sync_playwright
 
 from dashboards import city_wall, zone
 from dashboards.generated import generated_files
+from schemas.health import IntegrityKind, SensorState
 from streams import storage
+from streams.serve.wording import SENSOR_STATES
 from tests.dashboards.drawing import page
 from tests.dashboards.grafana_sql import Query, Range, expanded, last, queries
 from tests.dashboards.scene import BUSY_ROAD, write_scene
@@ -226,6 +228,48 @@ def test_roads_tell_slow_ones_first_and_silent_ones_as_silent(reader: Reader) ->
     assert BUSY_ROAD not in {row["__value"] for row in reader.ask(zone.ZONE_VARIABLE)}
 
 
+def test_sensors_that_are_not_in_order_the_worst_first_and_lanes_of_a_road_together(reader: Reader) -> None:
+    rows = [tuple(row.values()) for row in reader.ask(city_wall.SENSORS)]
+    camera, counter = "Voorbeeld Camera BV", "Voorbeeld Tellers BV"
+    assert rows == [
+        ("cam-spui", "Spui", camera, "defect", "31-05 12:00"),
+        ("cam-malieveld-noord-2", "Malieveld noord", camera, "vastgelopen", "13:30"),
+        ("cam-zuiderpark-veld-1", "Zuiderpark evenementenveld", camera, NO_DATA, "meer dan 24 uur"),
+        ("cam-zuiderpark-veld-2", "Zuiderpark evenementenveld", camera, NO_DATA, "12:00"),
+        ("cam-pier", "Pier", camera, "stil", "13:01"),
+        ("teller-malieveld-zuid-toegang", "Malieveld zuid, Zuid-Hollandlaan", counter, "klok loopt voor", "13:55"),
+        ("RWS01_STIL/1 en 3 andere", "A12 km 0.9", "NDW", "stil", "12:20"),
+    ]
+
+
+def test_when_nothing_is_told_of_sensors_none_is_in_order(reader: Reader) -> None:
+    then = last(3, NOON + timedelta(minutes=71))
+    rows = reader.ask(city_wall.SENSORS, then)
+    assert {row["Stand"] for row in rows} == {NO_DATA}
+    assert len([row for row in rows if row["Leverancier"] != "NDW"]) == 39
+
+
+def test_the_states_of_sensors_are_those_of_the_moment(reader: Reader) -> None:
+    then = reader.ask(city_wall.SENSORS, last(3, NOON - timedelta(minutes=31)))
+    assert "cam-malieveld-noord-2" not in {row["Sensor"] for row in then}
+    assert "cam-spui" in {row["Sensor"] for row in then}
+
+
+def test_likely_and_sure_integrity_events_of_the_last_day_are_told(reader: Reader) -> None:
+    assert [tuple(row.values()) for row in reader.ask(city_wall.INTEGRITY)] == [
+        ("cam-plein", "Plein", "oude metingen opnieuw", "13:15", "13:45", "zeker"),
+        ("cam-pier", "Pier", "telt over andere tijdvakken", "04:00", "04:15", "waarschijnlijk"),
+    ]
+    assert reader.ask(city_wall.INTEGRITY, last(3, NOON + timedelta(days=2))) == []
+
+
+def test_the_database_and_the_page_have_the_same_words_for_states(reader: Reader) -> None:
+    for state in SensorState:
+        assert reader.ask(f"SELECT live.sensor_state_text({int(state)}) AS word") == [{"word": SENSOR_STATES[state]}]
+    words = [reader.ask(f"SELECT live.integrity_text('{kind}') AS word")[0]["word"] for kind in IntegrityKind]
+    assert len(set(words) - set(IntegrityKind)) == len(IntegrityKind)
+
+
 def test_the_course_of_levels_shows_what_is_missing(reader: Reader) -> None:
     told = {(row["zone"], row["time"]): row["niveau"] for row in reader.ask(city_wall.COURSE)}
     assert told["Malieveld noord", NOON - timedelta(minutes=28)] == "3 rood"
@@ -312,7 +356,15 @@ def test_what_is_asked_of_now_does_not_read_the_whole_history(databases: Databas
             "%s::timestamptz - interval '1 minute', interval '1 minute') AS at WHERE kind = 'zone' "
             "AND facility <> 'road' ON CONFLICT DO NOTHING", (NOON, NOON),
         )
+        session.execute(
+            "INSERT INTO live.sensor_health SELECT number, at, 0, at FROM engine.sensor CROSS JOIN generate_series("
+            "%s::timestamptz - interval '72 hours', %s::timestamptz, interval '1 hour') AS at ON CONFLICT DO NOTHING",
+            (NOON, NOON),
+        )
         session.execute("ANALYZE live.zone_minute")
+        session.execute("ANALYZE live.sensor_health")
+        told = session.execute("SELECT count(*) FROM live.sensor_health").fetchone()
+        assert told is not None
         counted = session.execute("SELECT count(*) FROM live.zone_minute").fetchone()
         assert counted is not None
         with session.transaction():
@@ -320,6 +372,7 @@ def test_what_is_asked_of_now_does_not_read_the_whole_history(databases: Databas
             reader = Reader(session)
             for query in (city_wall.WORST, city_wall.ZONES, city_wall.MAP, zone.NOW, zone.PEOPLE_COURSE):
                 assert 0 < reader.rows_read(query, SHOWN) < counted[0] / 5
+            assert 0 < reader.rows_read(city_wall.SENSORS, SHOWN) < told[0] / 5
 
 
 def test_times_are_those_of_amsterdam_in_summer_and_winter(reader: Reader) -> None:
@@ -363,6 +416,8 @@ def test_a_drawing_from_options_and_rows_tells_the_level_by_colour_and_word(
             blind = tab.locator("#panel-4 tr", has=tab.locator("td:text-is('Pier')")).locator("td").nth(1)
             assert blind.inner_text() == NO_DATA
             assert blind.evaluate("one => getComputedStyle(one).backgroundColor") == "rgb(128, 128, 128)"
+            stuck = tab.locator("#panel-10 td:text-is('vastgelopen')")
+            assert stuck.evaluate("one => getComputedStyle(one).backgroundColor") == "rgb(230, 159, 0)"
         else:
             assert tab.locator("#panel-3 .band").count() > 1
     finally:

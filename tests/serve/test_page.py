@@ -4,19 +4,24 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from importlib.resources import files
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from schemas.alert import State
+from schemas.health import HealthTable, SensorState
+from schemas.ids import IdKind
 from schemas.live import LiveTable
 from streams.settings import Settings
 from tests.gateway.mock_broker import MockBroker
-from tests.serve.running import LIMIT_S, address, running, send, settings_for
-from tests.writer.samples import alert_message, gate_row, live_message, road_row, transition, zone_row
+from tests.serve.running import LIMIT_S, address, page_city, running, send, settings_for
+from tests.writer.health_samples import health_message, standing
+from tests.writer.samples import NOON, alert_message, gate_row, live_message, road_row, transition, zone_row
 
 LIMIT_MS = LIMIT_S * 1000
+CAMERA = page_city().ids[IdKind.SENSOR]["cam-plein"]
 WALL = (1920, 1080)
 PHONE = (390, 844)
 
@@ -129,6 +134,21 @@ def opened_while_running(chromium: Browser, settings: Settings) -> Iterator[Page
         yield page
     finally:
         context.close()
+
+
+def test_a_failing_sensor_is_noted_on_its_tile_until_it_is_well_again(broker: MockBroker, chromium: Browser) -> None:
+    stuck = standing(CAMERA, SensorState.STUCK)
+    send(broker, live_message(LiveTable.ZONE, zone_row(1, 0, 100)), health_message(HealthTable.HEALTH, stuck))
+    settings = settings_for(broker.kafka)
+    with running(settings), opened(chromium, settings) as page:
+        shows(page, f"{tile('plein')} .sensor", "camera vastgelopen sinds 14:00")
+        page.locator(f"{tile('plein')} summary").click()
+        shows(page, f"{tile('plein')} .more", "camera cam-plein: vastgelopen sinds 14:00")
+        yesterday = standing(CAMERA, SensorState.SILENT, 1, NOON - timedelta(days=1))
+        send(broker, health_message(HealthTable.HEALTH, yesterday))
+        shows(page, f"{tile('plein')} .sensor", "camera stil sinds zo 31 mei")
+        send(broker, health_message(HealthTable.HEALTH, standing(CAMERA, SensorState.FRESH, 2)))
+        expect(page.locator(f"{tile('plein')} .sensor")).to_be_hidden(timeout=LIMIT_MS)
 
 
 def test_keyboard_and_screen_reader_find_their_way(broker: MockBroker, chromium: Browser) -> None:

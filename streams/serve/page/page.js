@@ -157,6 +157,7 @@ function drawZone(zone) {
   if (known && zone.status === "partial") people += `, deels gezien`;
   setText(lineOf(summary, "people"), people);
   setText(lineOf(summary, "age"), ageText(zone));
+  setText(lineOf(summary, "sensor"), sensorNote(zone.sensors.filter((one) => one.noted)));
   const differs = hasSighting(zone) && zone.sighting.disagreement.startsWith("sensor-");
   setText(lineOf(summary, "seen"), differs ? `${zone.sighting.role}: ${zone.sighting.word}` : "");
   if (tile.open) drawMore(tile.querySelector(".more"), zone, known);
@@ -181,10 +182,25 @@ function drawMore(more, zone, known) {
   lines.push(`${Math.floor(zone.coverage * 100 + 1e-6)} % van de sensoren meldt`);
   if (zone.window_end !== null) lines.push(`minuut tot ${timeText(Date.parse(zone.window_end))}`);
   if (hasSighting(zone)) lines.push(sightingText(zone.sighting));
+  for (const one of zone.sensors) lines.push(`${one.noun} ${one.key}: ${one.word} sinds ${sinceText(one.since)}`);
   for (const gate of held.gates.values()) {
     if (gate.zones.includes(zone.key)) lines.push(`${gate.name}: ${gateText(gate)}`);
   }
   more.replaceChildren(...lines.map((text) => make("p", "", text)));
+}
+
+function sensorNote(bad) {
+  if (bad.length === 0) return "";
+  if (bad.length === 1) return `${bad[0].noun} ${bad[0].word} sinds ${sinceText(bad[0].since)}`;
+  const first = bad.reduce((one, other) => (Date.parse(other.since) < Date.parse(one.since) ? other : one));
+  return `${bad.length} sensoren met een storing, de eerste sinds ${sinceText(first.since)}`;
+}
+
+// The time of day, with the day where it is not today.
+function sinceText(stamp) {
+  const since = Date.parse(stamp);
+  const day = (ms) => new Intl.DateTimeFormat("nl-NL", { timeZone: clock.timezone, dateStyle: "short" }).format(ms);
+  return day(since) === day(nowMs()) ? timeText(since) : dayText(since);
 }
 
 const hasSighting = (zone) => zone.sighting !== null && nowMs() - Date.parse(zone.sighting.at) <= SIGHTING_SHOWN_MS;
