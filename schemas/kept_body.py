@@ -28,6 +28,7 @@ MENDABLE = frozenset({
 _IDENTITY = re.compile(
     rb"@"
     rb"|(?<![0-9A-Za-z])[0-9A-Fa-f]{2}([:.-])(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}(?![0-9A-Za-z])"  # a MAC address
+    rb"|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}"  # one in threes, as switches write it
     rb"|(?<![0-9A-Za-z])(?=[0-9]*[A-Fa-f])[0-9A-Fa-f]{12}(?![0-9A-Za-z])"  # one without separators
     rb"|(?=[0-9]{0,15}[A-Fa-f])[0-9A-Fa-f]{16}"  # a hash; digits alone may be a fraction, or the next but one
     rb"|[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-"  # a UUID
