@@ -463,3 +463,20 @@ def test_a_late_count_completes_no_later_window() -> None:
             play.send(second + 65, out)
     coverage = {row["window_start"]: row["coverage"] for row in play.gate("plein-straat")}
     assert [start for start, share in coverage.items() if share < 1] == [120]
+
+
+def test_a_message_that_holds_minutes_makes_no_sensor_silent() -> None:
+    """Recorded data come in large pieces, each stamped with the end of the one before."""
+    file = small_file()
+    quick = {key: Measure(semantics=Semantics.INTERVAL, interval_s=10) for key in ("in", "out")}
+    counter = msgspec.structs.replace(file.sensors["teller-plein-straat"], measures=quick)
+    play = Player(small_city(sensors={**file.sensors, "teller-plein-straat": counter}), Clock.DATA)
+    late: list[int] = []
+    for piece in range(7):
+        begins = late + list(range(100 * piece, 100 * piece + 100, 10))
+        late = [begins.pop()]  # the last one comes with the next piece: a few seconds late
+        play.send(100 * piece, *(play.reading("teller-plein-straat", metric, begin_s, 5, 10)
+                                 for begin_s in begins for metric in (Metric.IN, Metric.OUT)))
+    coverage = {row["window_start"]: row["coverage"] for row in play.gate("plein-straat")}
+    assert coverage[240] == 1
+    assert set(coverage.values()) == {1}
