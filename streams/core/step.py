@@ -16,7 +16,7 @@ from schemas.command import Adopt, PurgeSensor
 from schemas.errors import RefusedError
 from schemas.ids import IdKind
 from schemas.live import LiveTable
-from schemas.log import LogMessage
+from schemas.log import Clock, LogMessage
 from schemas.reading import Batch
 from schemas.refusal import Reason
 from streams.core.context import Context
@@ -81,7 +81,7 @@ class Partition:
     def __init__(self, city: City, partitions: int, number: int, awaiting_adoption: bool = False,
                  purged: Collection[str] = ()) -> None:
         self._partitions, self._number = partitions, number
-        self._awaiting_adoption = awaiting_adoption
+        self._awaiting_adoption, self._is_recorded = awaiting_adoption, False
         self._time = LogTime()
         self._context = Context()
         self._purged = sorted(purged)
@@ -153,7 +153,7 @@ class Partition:
         if message.sighting is not None:
             self._sightings.check(message.sighting)
         started = self._time.now_us != UNSET
-        now_us = self._time.advanced(message, append_us)
+        now_us, self._is_recorded = self._time.advanced(message, append_us), message.clock is Clock.DATA
         if not started:
             self._next_step = first_step_after(now_us)
             self._windows.start(now_us)
@@ -320,7 +320,7 @@ class Partition:
             sampled = slice(None) if store is None else ~ahead
             self._states.sampled(channel[sampled], begin[sampled], held[sampled])
         self._health.heard(channel, begin if group.is_instant else begin + span_us)
-        return self._windows.take(group, channel, place, begin, span_us, put.filled, now_us)
+        return self._windows.take(group, channel, place, begin, span_us, put.filled, now_us, self._is_recorded)
 
     def _enter(self, group: Group, channel: npt.NDArray[np.intp], begin: npt.NDArray[np.int64],
                span_us: npt.NDArray[np.int64], held: npt.NDArray[np.float64], weight: npt.NDArray[np.float32],

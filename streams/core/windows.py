@@ -89,10 +89,12 @@ class Windows:
         return (start_us // self._layout.place_span_us[place] % self.rings).astype(np.intp)
 
     def take(self, group: Group, channel: Places, place: Places, begin: Times, span_us: Times, filled: Mask,
-             log_time_us: int) -> bool:
-        """Note reports of a group and newly filled slots; whether a touched window is now complete and over."""
-        # A message of recorded data may be older than what it holds: its sensors were heard until then.
-        self._last_heard[channel] = np.maximum(begin + span_us, log_time_us)
+             log_time_us: int, is_recorded: bool) -> bool:
+        """Note reports of a group and newly filled slots; whether a touched window is now complete and over.
+
+        Of recorded data a message may be older than what it holds: its sensors were heard until then.
+        """
+        self._last_heard[channel] = np.maximum(begin + span_us, log_time_us) if is_recorded else log_time_us
         if not group.is_instant:
             self._note_overhang(group, channel, begin + span_us)
         if not group.counted:
