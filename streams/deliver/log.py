@@ -15,7 +15,7 @@ from confluent_kafka import Message as KafkaMessage
 
 from schemas.errors import FatalError, TransientError
 from schemas.log import Headers, Topic
-from streams.kafka_client import connection
+from streams.kafka_client import connection, is_hopeless, plain_headers
 from streams.settings import KafkaSettings
 
 CALL_S = 10.0
@@ -24,10 +24,6 @@ SILENCE_S = 30.0
 """A broker that says nothing for so long while a topic is not read to its end is away."""
 
 log = structlog.get_logger(__name__)
-_NEVER = {
-    KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-    KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError.UNSUPPORTED_VERSION,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,15 +130,12 @@ class TopicReader:
 
 
 def _plain(polled: KafkaMessage) -> Read:
-    given = polled.headers() or []
-    pairs = given.items() if isinstance(given, dict) else given
-    headers = [(name, value.encode() if isinstance(value, str) else value or b"") for name, value in pairs]
     return Read(
-        partition=polled.partition() or 0, offset=polled.offset() or 0, headers=headers,
+        partition=polled.partition() or 0, offset=polled.offset() or 0, headers=plain_headers(polled),
         value=polled.value() or b"", appended_us=polled.timestamp()[1] * 1000,
     )
 
 
 def _told_apart(error: KafkaError) -> TransientError | FatalError:
     text = f"Kafka: {error.str()} ({error.name()})"
-    return FatalError(text) if error.fatal() or error.code() in _NEVER else TransientError(text)
+    return FatalError(text) if is_hopeless(error) else TransientError(text)

@@ -23,7 +23,7 @@ from schemas.refusal import Refusal
 from streams.gateway.intake import Intake
 from streams.gateway.outlet import Outlet
 from streams.gateway.versions import Numbered
-from streams.kafka_client import connection
+from streams.kafka_client import connection, is_hopeless
 from streams.settings import EdgeSettings, KafkaSettings
 
 BATCH_MESSAGES = 10_000
@@ -40,11 +40,6 @@ STOP_S = 3.0
 SESSION_MS = 10_000
 COMPLAINT_S = 10.0
 LAG_S = 1.0
-_NEVER = {
-    KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED,
-    KafkaError.CLUSTER_AUTHORIZATION_FAILED, KafkaError.SASL_AUTHENTICATION_FAILED,
-    KafkaError.UNSUPPORTED_VERSION,
-}
 _NUMBERED = re.compile(r"message (\d+)")
 
 log = structlog.get_logger(__name__)
@@ -150,7 +145,7 @@ class EdgeReader:
         error = message.error()
         if error is None:
             return True
-        if error.fatal() or error.code() in _NEVER:
+        if is_hopeless(error):
             raise FatalError(f"topic {self._topic}: {error.str()} ({error.name()}); see gateway.edge in drukte.toml")
         self._complain(error.name())
         return False

@@ -9,11 +9,10 @@ from collections import Counter
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
-from confluent_kafka import Message as KafkaMessage
 
 from schemas.errors import FatalError, TransientError
-from schemas.log import Headers, Topic
-from streams.kafka_client import connection
+from schemas.log import Topic
+from streams.kafka_client import connection, is_hopeless
 from streams.settings import KafkaSettings
 from streams.writer.rows import Message
 
@@ -29,10 +28,6 @@ SILENCE_S = 3.0
 POLL_MESSAGES = 500
 POLL_WITHIN_S = 0.2
 QUEUE_LIMIT_KIB = 16_384
-_NEVER = {
-    KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-    KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError.UNSUPPORTED_VERSION,
-}
 
 log = structlog.get_logger(__name__)
 
@@ -105,7 +100,7 @@ class Tail:
         for polled in self._consumer.consume(POLL_MESSAGES, POLL_WITHIN_S):
             error = polled.error()
             if error is None:
-                taken.append(_plain(polled))
+                taken.append(Message.of(polled))
                 self._hear()
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  its public name
                 self._behind.discard((polled.topic() or "", polled.partition() or 0))
@@ -167,18 +162,6 @@ class Tail:
 
 def _told(bootstrap: str, error: KafkaError) -> TransientError | FatalError:
     text = f"broker {bootstrap}: {error.str()} ({error.name()})"
-    if error.fatal() or error.code() in _NEVER:
+    if is_hopeless(error):
         return FatalError(text)
     return TransientError(f"{text}; is it running?")
-
-
-def _plain(polled: KafkaMessage) -> Message:
-    given = polled.headers() or []
-    pairs = given.items() if isinstance(given, dict) else given
-    headers: Headers = [
-        (name, value.encode() if isinstance(value, str) else value or b"") for name, value in pairs
-    ]
-    return Message(
-        topic=polled.topic() or "", partition=polled.partition() or 0, offset=polled.offset() or 0,
-        headers=headers, value=polled.value() or b"", at_us=polled.timestamp()[1] * 1000,
-    )

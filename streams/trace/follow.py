@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 import structlog
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
-from confluent_kafka import Message as KafkaMessage
 
 from schemas.city import City
 from schemas.errors import FatalError, TransientError
-from schemas.log import Clock, Headers, Topic
+from schemas.log import Clock, Topic
 from streams.cities import Cities
 from streams.clock import now_us, wall_us
-from streams.kafka_client import connection
+from streams.kafka_client import connection, is_hopeless
 from streams.settings import ClockSettings, Settings
 from streams.trace.events import Event, event
 from streams.trace.following import Following
@@ -32,10 +31,6 @@ SILENCE_S = 5.0
 POLL_MESSAGES = 500
 POLL_WITHIN_S = 0.2
 QUEUE_LIMIT_KIB = 16_384
-_NEVER = {
-    KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-    KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError.UNSUPPORTED_VERSION,
-}
 
 log = structlog.get_logger(__name__)
 
@@ -177,7 +172,7 @@ class _Reader:
             error = polled.error()
             if error is None:
                 self._heard_s = time.monotonic()
-                message = _plain(polled)
+                message = Message.of(polled)
                 found += following.take(message, _log_us(self._clock, message.at_us))
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # the library has no other name for it
                 self._behind.discard((polled.topic() or "", polled.partition() or 0))
@@ -239,16 +234,6 @@ class _Reader:
 
     def _told(self, error: KafkaError) -> TransientError | FatalError:
         text = f"broker {self._kafka.bootstrap}: {error.str()} ({error.name()})"
-        if error.fatal() or error.code() in _NEVER:
+        if is_hopeless(error):
             return FatalError(text)
         return TransientError(f"{text}; is it running?")
-
-
-def _plain(polled: KafkaMessage) -> Message:
-    given = polled.headers() or []
-    pairs = given.items() if isinstance(given, dict) else given
-    headers: Headers = [(name, value.encode() if isinstance(value, str) else value or b"") for name, value in pairs]
-    return Message(
-        topic=polled.topic() or "", partition=polled.partition() or 0, offset=polled.offset() or 0,
-        headers=headers, value=polled.value() or b"", at_us=polled.timestamp()[1] * 1000,
-    )

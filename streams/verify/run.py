@@ -26,10 +26,11 @@ from streams.core.effect import LiveRows
 from streams.core.layout import layout
 from streams.core.log_time import UNSET
 from streams.core.step import Partition
+from streams.kafka_client import headers_of
 from streams.settings import Settings
 from streams.verify.comparison import FAR_US, HOUR_US, Comparison, Report, Watch
 from streams.verify.stored import Stored
-from streams.verify.topics import TopicReader, event_id, headers_of, newest_cause
+from streams.verify.topics import TopicReader, event_id, newest_cause
 from streams.worker.effects import in_messages
 
 LIVE_HOURS = 72

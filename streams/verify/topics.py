@@ -8,8 +8,8 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
 from schemas.errors import TransientError
-from schemas.log import ReadHeaders, Topic
-from streams.kafka_client import connection
+from schemas.log import Topic
+from streams.kafka_client import connection, headers_of
 from streams.settings import KafkaSettings
 
 SILENCE_S = 30.0
@@ -78,13 +78,6 @@ class TopicReader:
                 following = (message.offset() or 0) + 1
                 if following <= end:
                     yield message
-
-
-def headers_of(message: KafkaMessage) -> ReadHeaders:
-    """The headers of a message as pairs of bytes."""
-    given = message.headers() or []
-    pairs = given.items() if isinstance(given, dict) else given
-    return [(name, value.encode() if isinstance(value, str) else value) for name, value in pairs]
 
 
 def event_id(message: KafkaMessage) -> list[str]:

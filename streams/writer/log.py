@@ -10,8 +10,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka import Message as KafkaMessage
 
 from schemas.errors import FatalError, TransientError
-from schemas.log import Headers, Topic
-from streams.kafka_client import connection
+from schemas.log import Topic
+from streams.kafka_client import connection, is_hopeless
 from streams.settings import KafkaSettings
 from streams.writer.loss import Loss
 from streams.writer.rows import TOPICS, Message
@@ -21,10 +21,6 @@ METADATA_LIMIT_S = 10.0
 QUEUE_LIMIT_KIB = 16_384
 
 log = structlog.get_logger(__name__)
-_NEVER = {
-    KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-    KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError.UNSUPPORTED_VERSION,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +55,7 @@ def starting_point(stored: int | None, low: int, high: int) -> Start:
 
 def _told_apart(error: KafkaError) -> Exception:
     text = f"Kafka: {error.str()} ({error.name()})"
-    if error.fatal() or error.code() in _NEVER:
+    if is_hopeless(error):
         return FatalError(text)
     return TransientError(text)
 
@@ -120,15 +116,20 @@ class LogReader:
         """Where to begin, by (topic, partition); raises `TransientError`."""
         found = {}
         for topic, partition in places:
-            at = TopicPartition(topic, partition)
-            try:
-                limits = self._consumer.get_watermark_offsets(at, timeout=METADATA_LIMIT_S)
-            except KafkaException as error:
-                raise _told_apart(error.args[0]) from None
-            if limits is None:
-                raise TransientError(f"{topic}[{partition}]: no answer about its offsets")
-            found[topic, partition] = starting_point(stored.get((topic, partition)), *limits)
+            low, high = self._limits(topic, partition)
+            found[topic, partition] = starting_point(stored.get((topic, partition)), low, high)
         return found
+
+    def _limits(self, topic: str, partition: int) -> tuple[int, int]:
+        """The first offset and the next one to be appended, asked of the broker now."""
+        try:
+            at = TopicPartition(topic, partition)
+            limits = self._consumer.get_watermark_offsets(at, timeout=METADATA_LIMIT_S)
+        except KafkaException as error:
+            raise _told_apart(error.args[0]) from None
+        if limits is None:
+            raise TransientError(f"{topic}[{partition}]: no answer about its offsets")
+        return limits
 
     def assign(self, starts: Mapping[tuple[str, int], Start]) -> None:
         """Read from there on."""
@@ -151,17 +152,7 @@ class LogReader:
         TransientError
             It does not answer.
         """
-        found = {}
-        for topic, partition in list(self._expected):
-            at = TopicPartition(topic, partition)
-            try:
-                limits = self._consumer.get_watermark_offsets(at, timeout=METADATA_LIMIT_S)
-            except KafkaException as error:
-                raise _told_apart(error.args[0]) from None
-            if limits is None:
-                raise TransientError(f"{topic}[{partition}]: no answer about its offsets")
-            found[topic, partition] = limits[1]
-        return found
+        return {place: self._limits(*place)[1] for place in list(self._expected)}
 
     def lag(self, done: Mapping[tuple[str, int], int]) -> Counter[str]:
         """Messages from the offsets `done` to the ends, by topic, as the last fetches told; asks nobody."""
@@ -193,19 +184,9 @@ class LogReader:
         return taken
 
     def _plain(self, polled: KafkaMessage) -> Message:
-        message = Message(
-            topic=polled.topic() or "", partition=polled.partition() or 0, offset=polled.offset() or 0,
-            headers=_headers(polled),
-            value=polled.value() or b"", at_us=polled.timestamp()[1] * 1000,
-        )
+        message = Message.of(polled)
         place = (message.topic, message.partition)
         if message.offset > self._expected.get(place, 0):
             self._losses.append(Loss(*place, self._expected[place], message.offset, message.at_us))
         self._expected[place] = message.offset + 1
         return message
-
-
-def _headers(polled: KafkaMessage) -> Headers:
-    given = polled.headers() or []
-    pairs = given.items() if isinstance(given, dict) else given
-    return [(name, value.encode() if isinstance(value, str) else value or b"") for name, value in pairs]

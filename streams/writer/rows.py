@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Messages of `live`, `alerts` and `deliveries` to rows, merged by key. Pure: no Kafka, no database.
+"""Messages of `live`, `alerts` and `deliveries` to rows, merged by key. Nothing here asks Kafka or the database.
 
 One statement may not touch a key twice, and effects repeat after a worker's restart: rows are merged before
 they are written, by the rules that hold in the database. A row about people is written once, so the first
@@ -9,10 +9,11 @@ stands; a road row is revised, so the highest revision stands.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import pyarrow as pa
+from confluent_kafka import Message as KafkaMessage
 
 from schemas.alert import Transition, decode_transition
 from schemas.context import LIVE_TYPE as CONTEXT_TYPE
@@ -33,6 +34,7 @@ from schemas.live import SCHEMAS, LiveTable, decode_rows
 from schemas.log import Headers, Topic, event_type
 from schemas.refusal import Reason
 from schemas.sighting import SHOWN_TYPE, SightingShown, decode_shown
+from streams.kafka_client import plain_headers
 
 TRANSITION_TYPE = "alert.transition.v1"
 LIVE_TYPES = {f"live.{table}.v1": table for table in LiveTable}
@@ -63,6 +65,14 @@ class Message:
     headers: Headers | None
     value: bytes
     at_us: int = 0
+
+    @classmethod
+    def of(cls, polled: KafkaMessage) -> Self:
+        """As a consumer gives it, without error."""
+        return cls(
+            topic=polled.topic() or "", partition=polled.partition() or 0, offset=polled.offset() or 0,
+            headers=plain_headers(polled), value=polled.value() or b"", at_us=polled.timestamp()[1] * 1000,
+        )
 
 
 def _key_positions(table: LiveTable) -> tuple[int, ...]:

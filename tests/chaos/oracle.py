@@ -15,9 +15,10 @@ from schemas.seal import Seal, encode_seal
 from streams import storage
 from streams.core.effect import LiveRows
 from streams.core.step import Partition
+from streams.kafka_client import headers_of
 from streams.settings import KafkaSettings
 from streams.verify.stored import TRANSITION_COLUMNS, row_of_transition
-from streams.verify.topics import TopicReader, headers_of
+from streams.verify.topics import TopicReader
 from streams.writer.rows import KEYS, Row
 from tests.chaos.feed import Key, keys_of
 

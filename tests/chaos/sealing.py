@@ -8,8 +8,9 @@ from confluent_kafka import Producer
 from schemas.log import Clock, Kind, LogMessage, Topic, encode_log
 from schemas.seal import decode_seal
 from streams import storage
+from streams.kafka_client import headers_of
 from streams.settings import KafkaSettings
-from streams.verify.topics import TopicReader, headers_of
+from streams.verify.topics import TopicReader
 
 HOURS_US = 25_200_000_000
 """More than a quarter's six hours until its seal."""

@@ -12,8 +12,9 @@ import pytest
 
 from schemas.log import Topic, decode_log
 from schemas.reading import Batch
+from streams.kafka_client import headers_of
 from streams.settings import KafkaSettings
-from streams.verify.topics import TopicReader, headers_of
+from streams.verify.topics import TopicReader
 from tests.real.chain import PARTITIONS, Chain
 
 pytestmark = pytest.mark.real
