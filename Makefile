@@ -17,7 +17,7 @@ SAY_VENV := has no venv module. Install it (Debian, Ubuntu: apt-get install pyth
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint bench chaos services
+.PHONY: help demo test lint bench chaos truth services
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -35,6 +35,9 @@ lint: $(VENV)/.dev ## Check style and types
 
 bench: $(VENV)/.dev services ## Measure again every figure of docs/benchmarks.md (ARGS="worker" for one part)
 	@$(BIN)/python -m benchmarks --record $(ARGS)
+
+truth: $(VENV)/.dev ## Hold estimates, alerts and forecasts against known truth (docs/truth.md)
+	@$(BIN)/python -m benchmarks.truth $(if $(ARGS),$(ARGS),--record)
 
 chaos: $(VENV)/.dev services ## Kill and freeze the chain at random, then compare (MINUTES=5 SEED=1)
 	@$(BIN)/python -m tests.chaos --minutes $(MINUTES) --seed $(SEED) $(ARGS)
