@@ -12,14 +12,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import fold, gateway, latency, memory, ndw, peers, restart, worker, workers, writer
+from benchmarks import backfill, fold, gateway, latency, memory, ndw, peers, restart, sizing, worker, workers, writer
 from benchmarks.figure import Figure
 from benchmarks.report import PAGE, RESULTS, PartResult, measured, page, read_results, shown, write_results
 from benchmarks.stage import NotRunError, Stage
 from tests.services.process import ServiceError
 
 Run = Callable[[Stage], list[Figure]]
-NAMES = ("fold", "ndw", "worker", "gateway", "peers", "workers", "restart", "latency", "memory", "writer")
+NAMES = ("fold", "ndw", "worker", "gateway", "sizing", "peers", "workers", "restart", "latency", "memory", "writer",
+         "backfill")
 
 
 def parts(*, short: bool, minutes: float) -> dict[str, Run]:
@@ -29,12 +30,14 @@ def parts(*, short: bool, minutes: float) -> dict[str, Run]:
         "ndw": lambda _: ndw.run(),
         "worker": partial(worker.run, short=short),
         "gateway": partial(gateway.run, short=short),
+        "sizing": partial(sizing.run, short=short),
         "peers": partial(peers.run, short=short),
         "workers": partial(workers.run, short=short),
         "restart": partial(restart.run, short=short),
         "latency": partial(latency.run, short=short),
         "memory": partial(memory.run, short=short, minutes=minutes),
         "writer": partial(writer.run, short=short),
+        "backfill": partial(backfill.run, short=short),
     }
 
 

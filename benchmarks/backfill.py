@@ -78,7 +78,7 @@ def folded_day(interval_s: int) -> tuple[list[Seal], float]:
     return kept.seals, time.process_time() - begun_s
 
 
-def released(stage: Stage, day: list[Seal], days: int, say: Console) -> tuple[float, float, float]:
+def released(stage: Stage, day: list[Seal], days: int) -> tuple[float, float, float]:
     """Seconds for one day one by one and for `days` days together, and processor time of the latter here."""
     deployment = stage.deployment("backfill", CITY_TOML, 1)
     database, ledger = Database(stage.fresh_database()), LedgerTopic(deployment.kafka)
@@ -88,7 +88,7 @@ def released(stage: Stage, day: list[Seal], days: int, say: Console) -> tuple[fl
     for number, seal in enumerate(day):
         release.release(seal, Place(0, number))
     single_s = time.monotonic() - begun_s
-    say.print(f"one by one: {len(day)} batches in {single_s:.1f} s")
+    stage.say(f"backfill: one by one, {len(day)} batches in {single_s:.1f} s")
     bulk = BulkRelease(database, ledger, release)
     begun_s, begun_cpu_s = time.monotonic(), time.process_time()
     waiting: list[Seal] = []
@@ -114,28 +114,34 @@ timezone = "UTC"
 """
 
 
+def run(stage: Stage, *, short: bool, days: int = 30) -> list[Figure]:
+    """Seconds for a year, from a day folded and released one by one, and `days` days released together."""
+    measured_days = 1 if short else days
+    stage.say("backfill: folding a day")
+    day, fold_s = folded_day(60 if short else 10)
+    single_s, together_s, cpu_s = released(stage, day, measured_days)
+    what = f"{ZONES} zones by the quarter hour, {len(day)} batches and {len(day) * ZONES} cells a day"
+    interval_s = 60 if short else 10
+    return [
+        Figure("sealing a year, one by one", single_s * YEAR_DAYS, "s", f"{what}; 1 day measured", GOAL_S,
+               lower_is_better=True),
+        Figure("sealing a year, together", together_s / measured_days * YEAR_DAYS, "s",
+               f"{what}; {measured_days} days measured", GOAL_S, lower_is_better=True),
+        Figure("sealing a year, together, processor time of the back-fill itself", cpu_s / measured_days * YEAR_DAYS,
+               "s CPU", "the rest is the database's, the broker's, and waiting"),
+        Figure(f"folding a year, a reading every {interval_s} s", fold_s * YEAR_DAYS, "s CPU", "1 day measured"),
+    ]
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.backfill", description=__doc__)
     parser.add_argument("--days", type=int, default=30, help="days that are released together")
-    days = parser.parse_args().days
+    parser.add_argument("--short", action="store_true", help="a reading a minute, one day together")
+    given = parser.parse_args()
     console = Console()
-    day, fold_s = folded_day(10)
-    _, slow_s = folded_day(60)
     with Stage(lambda text: console.print(text, highlight=False)) as stage:
-        single_s, together_s, cpu_s = released(stage, day, days, console)
-    batches = len(day)
-    what = f"{ZONES} zones by the quarter hour, {batches} batches and {batches * ZONES} cells a day"
-    figures = [
-        Figure("sealing a year, one by one", single_s * YEAR_DAYS, "s", f"{what}; 1 day measured", GOAL_S,
-               lower_is_better=True),
-        Figure("sealing a year, together", together_s / days * YEAR_DAYS, "s", f"{what}; {days} days measured", GOAL_S,
-               lower_is_better=True),
-        Figure("of it processor time of the back-fill itself", cpu_s / days * YEAR_DAYS, "s CPU",
-               "the rest is the database's, the broker's, and waiting"),
-        Figure("folding a year, a reading every 10 s", fold_s * YEAR_DAYS, "s CPU", "1 day measured"),
-        Figure("folding a year, a reading every 60 s", slow_s * YEAR_DAYS, "s CPU", "1 day measured"),
-    ]
+        figures = run(stage, short=given.short, days=given.days)
     for figure in figures:
         ratio = "" if figure.ratio is None else f", {figure.ratio:.2f} of the goal of {figure.target:g} s"
         console.print(f"{figure.name}: {figure.value:,.0f} {figure.unit}{ratio} ({figure.conditions})", highlight=False)

@@ -70,6 +70,18 @@ def camera_city(zones: int, sites: int = 1, interval_s: int = 10) -> str:
     return "".join(parts)
 
 
+def crowded_city(sensors: int, zones: int, interval_s: int = 1) -> str:
+    """A city file of one site with many cameras a zone, each of which sees its share."""
+    parts = [_HEAD, '[sites.site-0]\nname = "Site 0"\n']
+    for zone in range(zones):
+        parts += _zone(f"zone-{zone}", 0, zone)
+    for number in range(sensors):
+        parts.append(_SENSOR.format(key=camera(number), place=f'zone = "zone-{number % zones}"'))
+        parts.append(f"[sensors.{camera(number)}.measures.people]\n"
+                     f'semantics = "instant"\ninterval_s = {interval_s}\nview_area_m2 = {1000 * zones / sensors}\n')
+    return "".join(parts)
+
+
 def counter_city(sensors_of_site: Sequence[Sequence[str]]) -> str:
     """A city file with one gate a sensor, which counts single passages as they happen, every 10 s at least.
 

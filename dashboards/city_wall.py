@@ -6,6 +6,7 @@ from dashboards import wording
 from dashboards.grafana import Json, Place, Visual, annotation, dashboard, visual
 from dashboards.look import (
     BLUE,
+    ESCALATION_MAPPINGS,
     FRESHNESS_MAPPINGS,
     GREY,
     LEVEL_MAPPINGS,
@@ -66,11 +67,17 @@ FROM {_ZONES} WHERE lat IS NOT NULL AND lon IS NOT NULL ORDER BY attention, name
 ALERTS = f"""
 SELECT place_name AS "Plaats", rule AS "Regel",
     CASE WHEN stale THEN '{NO_DATA}' ELSE {LEVEL} END AS "Niveau", {wording.clock("opened_at")} AS "Sinds",
-    CASE state WHEN 'recovering' THEN 'zakt' ELSE 'actief' END AS "Stand",
+    {wording.age("opened_at")} AS "Duur",
+    CASE state WHEN 'recovering' THEN 'zakt' ELSE 'actief' END || CASE WHEN suppressed THEN ', onderdrukt' ELSE '' END
+        || CASE WHEN exercise THEN ', oefening' ELSE '' END AS "Stand",
+    CASE WHEN acknowledged THEN 'bevestigd' ELSE 'onbevestigd' END
+        || CASE WHEN assigned = '' THEN '' ELSE ', bij ' || assigned END AS "Bevestiging",
+    CASE WHEN escalated THEN 'geëscaleerd' ELSE '–' END AS "Escalatie",
     CASE WHEN stale THEN 'verouderd, toen: ' || {LEVEL} ELSE 'actueel' END AS "Gegevens",
     {PERCENT} AS "Van het toegestane", {PEOPLE} AS "Personen", {wording.clock("at")} AS "Laatste wijziging",
     place AS sleutel
-FROM live.open_alert_at({MOMENT}) ORDER BY level DESC, opened_at, place, rule"""
+FROM live.open_alert_at({MOMENT})
+ORDER BY suppressed, escalated DESC, level DESC, opened_at, place, rule"""
 
 ROAD_COUNTS = f"""
 SELECT count(*) FILTER (WHERE is_known) AS "Meetpunten met gegevens",
@@ -186,6 +193,7 @@ def _alerts_and_roads() -> list[Visual]:
     return [
         table(6, "Open meldingen", Place(0, 20, 15, 9), ALERTS, empty="Geen open meldingen",
               overrides=[coloured_cell("Niveau", LEVEL_MAPPINGS), coloured_cell("Gegevens", FRESHNESS_MAPPINGS),
+                         coloured_cell("Escalatie", ESCALATION_MAPPINGS),
                          by_name("Plaats", links=[ZONE_LINK]), _HIDDEN_KEY]),
         tiles(7, "Wegen", Place(15, 20, 9, 3), ROAD_COUNTS, overrides=[
             by_name(f"Meetpunten {NO_DATA}", thresholds=steps((None, BLUE), (1, GREY))),

@@ -45,6 +45,8 @@ FRESHNESS_MAPPINGS: list[Mapping] = [
     _regex_mapping(f"/^{NO_DATA}/", GREY, 1),
 ]
 
+ESCALATION_MAPPINGS: list[Mapping] = [_regex_mapping("/^geëscaleerd/", RED, 0)]
+
 SHOWN_MAPPINGS: list[Mapping] = [
     _regex_mapping("/^getoond/", BLUE, 0),
     _regex_mapping("/achtergehouden$/", YELLOW, 1),

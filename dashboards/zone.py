@@ -71,7 +71,10 @@ ALERTS = f"""
 SELECT a.rule AS "Regel", {wording.clock("a.opened_at")} AS "Van",
     CASE WHEN a.state_to IN ('firing', 'recovering') THEN 'open' ELSE {wording.clock("a.at")} END AS "Tot",
     live.level_text(worst.level, p.level_names) AS "Hoogste niveau",
-    CASE WHEN a.stale THEN 'verouderd' ELSE 'actueel' END AS "Gegevens"
+    CASE WHEN a.stale THEN 'verouderd' ELSE 'actueel' END AS "Gegevens",
+    coalesce(nullif(concat_ws(', ', CASE WHEN a.acknowledged THEN 'bevestigd' END,
+        CASE WHEN a.escalated THEN 'geëscaleerd' END, CASE WHEN a.suppressed THEN 'onderdrukt' END,
+        CASE WHEN a.exercise THEN 'oefening' END), ''), '–') AS "Bijzonderheden"
 FROM live.alert AS a
 JOIN LATERAL (
     SELECT max(greatest(t.level_from, t.level_to))::integer AS level FROM live.transition AS t

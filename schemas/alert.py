@@ -27,13 +27,22 @@ class Cause(StrEnum):
     """A newer city version no longer has the rule or the place."""
     ADOPT = "adopt"
     """A worker had to begin anew; the alert was open before."""
+    COMMAND = "command"
+    """An operator said so."""
+    TIMER = "timer"
+    """Its time had come: escalation, the end of a suppression."""
+    INHIBITED = "inhibited"
+    """An alert of a higher level at the same place opened or ended."""
 
 
 class Transition(msgspec.Struct, frozen=True, kw_only=True):
     """One change of an alert. About people it carries the band as shown, never the value.
 
     Times are log times, microseconds since 1970, UTC. `(alert_id, seq)` is the identity: a repeat by a
-    restarted worker has the same one.
+    restarted worker has the same one. `low` and `high` are the range of what the rule looks at, in `unit`;
+    `limit` is what it was held against. `trend` is -1, 0 or 1 against five minutes before; `next_low_min` and
+    `next_high_min` the minutes until the next level, null where nobody can say. `command_id`, `actor` (a role)
+    and `note_id` stand where a command caused the change.
     """
 
     alert_id: str
@@ -49,6 +58,10 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
     state_from: State
     state_to: State
     stale: bool
+    acknowledged: bool = False
+    escalated: bool = False
+    suppressed: bool = False
+    exercise: bool = False
     window_start_us: int
     window_end_us: int
     people_low: int | None
@@ -61,6 +74,47 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
     cause: Cause
     opened_at_us: int
     at_us: int
+    low: float | None = None
+    high: float | None = None
+    limit: float | None = None
+    trend: int | None = None
+    next_low_min: float | None = None
+    next_high_min: float | None = None
+    reached: int = 0
+    method: int = 1
+    assigned: str = ""
+    command_id: str = ""
+    actor: str = ""
+    note_id: str = ""
+
+    @property
+    def certainty(self) -> "Certainty":
+        """How sure it is, from coverage, age of the data and width of the band."""
+        return certainty(self.coverage, self.stale, self.people_low, self.people_high)
+
+
+class Certainty(StrEnum):
+    """How sure an alert is, in the operators' words."""
+
+    SURE = "zeker"
+    LIKELY = "waarschijnlijk"
+    UNSURE = "onzeker"
+
+
+SURE_COVERAGE, LIKELY_COVERAGE = 0.9, 0.5
+SURE_WIDTH, LIKELY_WIDTH = 0.15, 0.5
+
+
+def certainty(coverage: float, stale: bool, low: int | None, high: int | None) -> Certainty:
+    """Words for what stands behind an alert.
+
+    Sure: at least 90 % seen and a band no wider than 15 % of its upper edge; likely: half of it seen and the
+    band no wider than half; else, and without data, unsure. Our own choice of words and limits.
+    """
+    width = 0.0 if low is None or high is None or high <= 0 else (high - low) / high
+    if stale or coverage < LIKELY_COVERAGE or width > LIKELY_WIDTH:
+        return Certainty.UNSURE
+    return Certainty.SURE if coverage >= SURE_COVERAGE and width <= SURE_WIDTH else Certainty.LIKELY
 
 
 def alert_id(site: str, place: str, rule: str, decided_at_us: int) -> str:

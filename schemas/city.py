@@ -14,8 +14,13 @@ import msgspec
 
 from schemas.city_columns import CsvColumns as CsvColumns  # also read from here
 from schemas.city_columns import Datastream
+from schemas.events import Event, Plan
 from schemas.ids import Ids
+from schemas.level_profiles import BUILT_IN, COLOURS, PERMIT_PERCENT, Parameter, TimeType
 from schemas.roads import RoadTable
+from schemas.rules import Rule as Rule  # also read from here
+from schemas.rules import RuleKind as RuleKind
+from schemas.rules import Severity as Severity
 
 OUTSIDE = "outside"
 """The far side of a gate that leads out of the site."""
@@ -209,7 +214,8 @@ class Zone(_Strict, frozen=True, kw_only=True):
     """A leaf area. `area_m2` is the net area; `capacity` the permitted number of people, if any.
 
     `grain` is how finely its history is published: coarse until its published figures show that it is busy.
-    `seal_after_h` is how long late readings still enter a grain before it is released.
+    `seal_after_h` is how long late readings still enter a grain before it is released. `camera_url` is where the
+    operations centre sees it; alerts link to it. `time_type` chooses the density column of its profile.
     """
 
     site: str
@@ -218,9 +224,12 @@ class Zone(_Strict, frozen=True, kw_only=True):
     area_m2: Positive
     capacity: Annotated[int, msgspec.Meta(gt=0)] | None = None
     profile: str
+    time_type: TimeType = TimeType.AVERAGE
     polygon: list[Point]
     grain: Grain = Grain.SIX_HOURS
     seal_after_h: SealHours = 6
+    camera_url: str | None = None
+    empty_at: Annotated[str, msgspec.Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")] | None = None
 
 
 class Gate(_Strict, frozen=True, kw_only=True, rename={"from_": "from"}):
@@ -265,65 +274,52 @@ class Profile(_Strict, frozen=True, kw_only=True):
 
     Parameters
     ----------
+    built_in : str, optional
+        Name and version of one of `schemas.level_profiles`, which then gives all other fields: write none of them.
     levels : list of str
         Names, level 0 first.
     percent_of_capacity : list of float, optional
         From which percent of the permitted capacity each level holds; begins with 0.
     density_per_m2 : dict of Facility to list of float
         From which density in persons/m2 each level holds; begins with 0.
+    peak_density_per_m2 : dict of Facility to list of float
+        The same for zones whose `time_type` is "peak".
     source : str
         Where the figures come from.
     """
 
-    levels: list[str]
+    built_in: str | None = None
+    levels: list[str] = []
     percent_of_capacity: list[float] | None = None
     density_per_m2: dict[Facility, list[float]] = {}
-    source: str
+    peak_density_per_m2: dict[Facility, list[float]] = {}
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        """Fill in a built-in profile, so that all readers find its figures where they find a city's own."""
+        found = BUILT_IN.get(self.built_in or "")
+        if found is None or self.levels or self.source or self.has_columns:
+            return
+        filled = {
+            "levels": list(COLOURS), "percent_of_capacity": list(PERMIT_PERCENT), "source": found.source,
+            "density_per_m2": _by_facility(found.columns(Parameter.DENSITY, TimeType.AVERAGE)),
+            "peak_density_per_m2": _by_facility(found.columns(Parameter.DENSITY, TimeType.PEAK)),
+        }
+        for name, value in filled.items():
+            msgspec.structs.force_setattr(self, name, value)
+
+    @property
+    def has_columns(self) -> bool:
+        """Whether a level follows from anything."""
+        return bool(self.percent_of_capacity is not None or self.density_per_m2 or self.peak_density_per_m2)
+
+    def densities(self, time_type: TimeType) -> dict[Facility, list[float]]:
+        """The density columns for zones of a time type."""
+        return self.peak_density_per_m2 if time_type is TimeType.PEAK else self.density_per_m2
 
 
-class Severity(StrEnum):
-    """Class for routing, fixed per rule."""
-
-    INFO = "info"
-    WARNING = "warning"
-    CRITICAL = "critical"
-
-
-class RuleKind(StrEnum):
-    """What a rule looks at."""
-
-    LEVEL = "level"
-
-
-class Rule(_Strict, frozen=True, kw_only=True):
-    """A rule, always on: an alert per zone while its level is at or above `level`.
-
-    Parameters
-    ----------
-    kind : RuleKind
-    level : int
-        The level from which it fires.
-    raise_after : int
-        Dwell: 10 s steps (or windows, for thresholds below 25 counted persons) at or above the level.
-    clear_after : int
-        Windows below the clearing threshold until it is resolved.
-    skip_levels : int
-        A jump of so many levels at once skips the dwell.
-    hysteresis_percent : float
-        The clearing threshold lies so far below the raising one, before both snap to band edges.
-    severity : Severity
-    zones : list of str
-        Zone keys, or `["*"]`.
-    """
-
-    kind: RuleKind
-    level: Annotated[int, msgspec.Meta(ge=1, le=9)]
-    raise_after: Annotated[int, msgspec.Meta(ge=1)] = 3
-    clear_after: Annotated[int, msgspec.Meta(ge=1)] = 2
-    skip_levels: Annotated[int, msgspec.Meta(ge=2)] = 2
-    hysteresis_percent: Annotated[float, msgspec.Meta(gt=0, lt=100)] = 10.0
-    severity: Severity
-    zones: list[str] = msgspec.field(default_factory=lambda: ["*"])
+def _by_facility(columns: dict[str, list[float]]) -> dict[Facility, list[float]]:
+    return {Facility(name): column for name, column in columns.items()}
 
 
 class CityFile(_Strict, frozen=True, kw_only=True):
@@ -343,6 +339,8 @@ class CityFile(_Strict, frozen=True, kw_only=True):
     activations: dict[str, Activation] = {}
     profiles: dict[str, Profile] = {}
     rules: dict[str, Rule] = {}
+    events: dict[str, Event] = {}
+    plans: dict[str, Plan] = {}
 
 
 @dataclass(frozen=True, slots=True)

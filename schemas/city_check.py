@@ -7,22 +7,20 @@ Only the level thresholds' distance from the privacy bands is judged elsewhere, 
 import re
 import zoneinfo
 from collections.abc import Iterator, Mapping
-from itertools import pairwise
 
-from schemas.city import FORMAT, OUTSIDE, CityFile, Profile, Rule
+from schemas.city import FORMAT, OUTSIDE, CityFile, Rule
 from schemas.city_activations import activation_faults
 from schemas.city_fault import CityFaultsError, Fault, key_path, meant, reference_faults
-from schemas.city_places import DENSITY_LIMIT_PER_M2, place_faults
+from schemas.city_places import place_faults
 from schemas.city_sensors import DATEX2_FORMAT, FORMATS, sensor_faults
 from schemas.ids import IdKind, Ids
+from schemas.level_check import profile_faults, zone_column_faults
 from schemas.roads import NDW_SOURCE, RoadTable, road_keys
 
 __all__ = ["CityFaultsError", "Fault", "city_faults"]
 
 KEY = re.compile(r"[a-z0-9][a-z0-9-]*")
 """Keys become labels, topic keys and parts of addresses."""
-PERCENT_LIMIT = 200.0
-"""No level begins at more than twice the permitted capacity."""
 _KEY_TEXT = "{!r} is no key; use small letters, digits and hyphens, beginning with a letter or digit"
 _ROAD_SECTIONS = (("sites", IdKind.SITE), ("zones", IdKind.ZONE), ("sensors", IdKind.SENSOR))
 
@@ -50,7 +48,10 @@ def city_faults(file: CityFile, ids: Ids, roads: RoadTable) -> list[Fault]:
         *place_faults(file),
         *sensor_faults(file),
         *activation_faults(file),
-        *(fault for key, profile in file.profiles.items() for fault in _profile_faults(key, profile)),
+        *(fault for key, profile in file.profiles.items()
+          for fault in profile_faults(key_path("profiles", key), profile)),
+        *(fault for key, zone in file.zones.items() if zone.profile in file.profiles
+          for fault in zone_column_faults(key, zone, file.profiles[zone.profile])),
         *(fault for key, rule in file.rules.items() for fault in _rule_faults(file, key, rule)),
         *_id_faults(file, ids, roads),
     ]
@@ -113,39 +114,6 @@ def _datastream_faults(file: CityFile, source_key: str) -> Iterator[Fault]:
             yield from reference_faults(f"{path}.metric", "measure of this sensor", stream.metric, known)
 
 
-def _profile_faults(key: str, profile: Profile) -> Iterator[Fault]:
-    path = key_path("profiles", key)
-    if not 2 <= len(profile.levels) <= 10:
-        yield Fault(f"{path}.levels", f"has {len(profile.levels)} levels; give 2 to 10, the calmest first")
-    if len(set(profile.levels)) < len(profile.levels) or not all(name.strip() for name in profile.levels):
-        yield Fault(f"{path}.levels", "a name is empty or stands twice; name each level")
-    if not profile.source.strip():
-        yield Fault(f"{path}.source", "is empty; say where the figures come from")
-    columns: list[tuple[str, list[float], float]] = [
-        (f"{path}.density_per_m2.{facility.value}", column, DENSITY_LIMIT_PER_M2)
-        for facility, column in profile.density_per_m2.items()
-    ]
-    if profile.percent_of_capacity is not None:
-        columns.insert(0, (f"{path}.percent_of_capacity", profile.percent_of_capacity, PERCENT_LIMIT))
-    if not columns:
-        yield Fault(path, "has no column; give percent_of_capacity, density_per_m2 or both")
-    for column_path, column, limit in columns:
-        yield from _column_faults(column_path, column, limit, len(profile.levels))
-
-
-def _column_faults(path: str, column: list[float], limit: float, levels: int) -> Iterator[Fault]:
-    if len(column) != levels:
-        yield Fault(path, f"has {len(column)} values for {levels} levels; give one for each")
-    if column and column[0] != 0:
-        yield Fault(f"{path}[0]", f"is {column[0]:g}; the first level begins at 0")
-    for at, (lower, upper) in enumerate(pairwise(column), start=1):
-        if not lower < upper:
-            yield Fault(f"{path}[{at}]", f"{upper:g} is not above {lower:g}; levels must rise")
-    for at, value in enumerate(column):
-        if not 0 <= value <= limit:
-            yield Fault(f"{path}[{at}]", f"{value:g} is not plausible; it must lie between 0 and {limit:g}")
-
-
 def _rule_faults(file: CityFile, key: str, rule: Rule) -> Iterator[Fault]:
     path = key_path("rules", key)
     if not rule.zones:
@@ -158,7 +126,7 @@ def _rule_faults(file: CityFile, key: str, rule: Rule) -> Iterator[Fault]:
     covered = file.zones if "*" in rule.zones else [zone for zone in rule.zones if zone in file.zones]
     for profile_key in dict.fromkeys(file.zones[zone].profile for zone in covered):
         profile = file.profiles.get(profile_key)
-        if profile is not None and rule.level >= len(profile.levels):
+        if profile is not None and profile.levels and rule.level >= len(profile.levels):
             yield Fault(
                 f"{path}.level",
                 f"level {rule.level} is unknown to profile {profile_key!r} of its zones, which ends at "

@@ -47,14 +47,19 @@ def point_fault(point: Point) -> str | None:
     )
 
 
-def ring_fault(points: Sequence[Point]) -> str | None:
-    """What is wrong with the outline of an area, if anything; the first point need not be repeated."""
-    if len(points) < 3:
-        return f"has {len(points)} points; an area needs at least 3"
-    polygon = shapely.Polygon(points)
-    if polygon.is_valid:
-        return None
-    return f"is no simple outline: {shapely.is_valid_reason(polygon)}; draw it without crossing itself"
+def ring_faults(polygons: Sequence[Sequence[Point]]) -> list[str | None]:
+    """What is wrong with the outlines of areas, if anything, one each; the first point need not be repeated."""
+    faults: list[str | None] = [_too_few(points) for points in polygons]
+    closed = [at for at, fault in enumerate(faults) if fault is None]
+    shapes = _shapes([polygons[at] for at in closed])
+    for at in np.flatnonzero(~shapely.is_valid(shapes)).tolist():
+        reason = shapely.is_valid_reason(shapes[at])
+        faults[closed[at]] = f"is no simple outline: {reason}; draw it without crossing itself"
+    return faults
+
+
+def _too_few(points: Sequence[Point]) -> str | None:
+    return f"has {len(points)} points; an area needs at least 3" if len(points) < 3 else None
 
 
 def areas_m2(polygons: Sequence[Sequence[Point]]) -> Floats:
@@ -63,9 +68,11 @@ def areas_m2(polygons: Sequence[Sequence[Point]]) -> Floats:
     return areas
 
 
-def length_m(line: tuple[Point, Point]) -> float:
-    """Length of a counting line, m."""
-    return float(shapely.length(in_metres(np.array([shapely.LineString(line)], dtype=object)))[0])
+def lengths_m(lines: Sequence[tuple[Point, Point]]) -> Floats:
+    """Lengths of counting lines, m."""
+    points = np.array(lines, dtype=np.float64).reshape(-1, 2, 2)
+    lengths: Floats = shapely.length(in_metres(shapely.linestrings(points)))
+    return lengths
 
 
 def overlaps(polygons: Sequence[Sequence[Point]], above_m2: float) -> list[tuple[int, int, float]]:
@@ -88,6 +95,8 @@ def overlaps(polygons: Sequence[Sequence[Point]], above_m2: float) -> list[tuple
 
 
 def _shapes(polygons: Sequence[Sequence[Point]]) -> npt.NDArray[Any]:
-    shapes = np.empty(len(polygons), dtype=object)
-    shapes[:] = [shapely.Polygon(points) for points in polygons]
+    corners = [len(points) for points in polygons]
+    points = np.array([point for polygon in polygons for point in polygon], dtype=np.float64).reshape(-1, 2)
+    rings = shapely.linearrings(points, indices=np.repeat(np.arange(len(polygons)), corners))
+    shapes: npt.NDArray[Any] = shapely.polygons(rings)
     return shapes

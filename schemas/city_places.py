@@ -2,10 +2,11 @@
 """What makes zones and gates of a city file sound: their references, shapes, areas and widths."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from schemas.city import OUTSIDE, CityFile, Gate, Grain, Point, Profile, Zone
 from schemas.city_fault import Fault, key_path, reference_faults
-from schemas.city_geometry import areas_m2, length_m, overlaps, point_fault, ring_fault
+from schemas.city_geometry import areas_m2, lengths_m, overlaps, point_fault, ring_faults
 
 AREA_SLACK = 0.01
 """Net area above the polygon's by so large a share is rounding of its corners."""
@@ -18,30 +19,64 @@ DENSITY_LIMIT_PER_M2 = 10.0
 """No crowd is denser: above 5 it is congested (Still); twice that is no plausible figure."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Shapes:
+    """Shapes by key: the faults of each, and the measure of the sound ones (m2 of zones, m of gates).
+
+    All of one kind are judged together: one by one they take most of the time that a large city needs.
+    """
+
+    faults: dict[str, list[Fault]]
+    measure: dict[str, float]
+
+
 def place_faults(file: CityFile) -> Iterator[Fault]:
     """Faults of all zones, then of all gates."""
+    outlines, lines = _outlines(file), _lines(file)
     for key, zone in file.zones.items():
-        yield from _zone_faults(file, key, zone)
-    yield from _overlap_faults(file)
+        yield from _zone_faults(file, key, zone, outlines)
+    yield from _overlap_faults(file, list(outlines.measure))
     for key, gate in file.gates.items():
-        yield from _gate_faults(file, key, gate)
+        yield from _gate_faults(file, key, gate, lines)
 
 
-def _zone_faults(file: CityFile, key: str, zone: Zone) -> Iterator[Fault]:
+def _outlines(file: CityFile) -> _Shapes:
+    faults = {
+        key: _point_faults(f"{key_path('zones', key)}.polygon", zone.polygon) for key, zone in file.zones.items()
+    }
+    placed = [key for key, found in faults.items() if not found]
+    for key, text in zip(placed, ring_faults([file.zones[key].polygon for key in placed]), strict=True):
+        if text is not None:
+            faults[key].append(Fault(f"{key_path('zones', key)}.polygon", text))
+    sound = [key for key in placed if not faults[key]]
+    gross_m2 = areas_m2([file.zones[key].polygon for key in sound]).tolist()
+    return _Shapes(faults, dict(zip(sound, gross_m2, strict=True)))
+
+
+def _lines(file: CityFile) -> _Shapes:
+    faults = {key: _point_faults(f"{key_path('gates', key)}.line", gate.line) for key, gate in file.gates.items()}
+    sound = [key for key, found in faults.items() if not found]
+    found_m = lengths_m([file.gates[key].line for key in sound]).tolist()
+    return _Shapes(faults, dict(zip(sound, found_m, strict=True)))
+
+
+def _point_faults(path: str, points: Sequence[Point]) -> list[Fault]:
+    return [Fault(f"{path}[{at}]", text) for at, point in enumerate(points) if (text := point_fault(point))]
+
+
+def _zone_faults(file: CityFile, key: str, zone: Zone, outlines: _Shapes) -> Iterator[Fault]:
     path = key_path("zones", key)
     yield from reference_faults(f"{path}.site", "site", zone.site, file.sites)
     yield from reference_faults(f"{path}.profile", "profile", zone.profile, file.profiles)
     yield from _level_column_fault(path, zone, file.profiles.get(zone.profile))
-    shape_faults = list(_polygon_faults(f"{path}.polygon", zone.polygon))
-    yield from shape_faults
-    if not shape_faults:
-        gross_m2 = float(areas_m2([zone.polygon])[0])
-        if zone.area_m2 > gross_m2 * (1 + AREA_SLACK):
-            yield Fault(
-                f"{path}.area_m2",
-                f"net area {zone.area_m2:g} m2 is larger than the polygon's {gross_m2:.0f} m2; "
-                "give what people can stand on, or correct the polygon",
-            )
+    yield from outlines.faults[key]
+    gross_m2 = outlines.measure.get(key)
+    if gross_m2 is not None and zone.area_m2 > gross_m2 * (1 + AREA_SLACK):
+        yield Fault(
+            f"{path}.area_m2",
+            f"net area {zone.area_m2:g} m2 is larger than the polygon's {gross_m2:.0f} m2; "
+            "give what people can stand on, or correct the polygon",
+        )
     yield from _seal_faults(path, zone)
     if zone.capacity is not None and zone.capacity > zone.area_m2 * DENSITY_LIMIT_PER_M2:
         yield Fault(
@@ -62,15 +97,7 @@ def _level_column_fault(path: str, zone: Zone, profile: Profile | None) -> Itera
         )
 
 
-def _polygon_faults(path: str, polygon: Sequence[Point]) -> Iterator[Fault]:
-    texts = {at: text for at, point in enumerate(polygon) if (text := point_fault(point))}
-    yield from (Fault(f"{path}[{at}]", text) for at, text in texts.items())
-    if not texts and (text := ring_fault(polygon)):
-        yield Fault(path, text)
-
-
-def _overlap_faults(file: CityFile) -> Iterator[Fault]:
-    sound = [key for key, zone in file.zones.items() if not any(_polygon_faults("", zone.polygon))]
+def _overlap_faults(file: CityFile, sound: list[str]) -> Iterator[Fault]:
     for first, second, shared_m2 in overlaps([file.zones[key].polygon for key in sound], OVERLAP_ALLOWED_M2):
         yield Fault(
             f"{key_path('zones', sound[second])}.polygon",
@@ -79,13 +106,14 @@ def _overlap_faults(file: CityFile) -> Iterator[Fault]:
         )
 
 
-def _gate_faults(file: CityFile, key: str, gate: Gate) -> Iterator[Fault]:
+def _gate_faults(file: CityFile, key: str, gate: Gate, lines: _Shapes) -> Iterator[Fault]:
     path = key_path("gates", key)
     yield from reference_faults(f"{path}.site", "site", gate.site, file.sites)
     for end, given in (("from", gate.from_), ("to", gate.to)):
         if given == OUTSIDE:
             continue
-        yield from reference_faults(f"{path}.{end}", "zone", given, [*file.zones, OUTSIDE])
+        if given not in file.zones:
+            yield from reference_faults(f"{path}.{end}", "zone", given, [*file.zones, OUTSIDE])
         zone = file.zones.get(given)
         known_sites = zone is not None and {zone.site, gate.site} <= file.sites.keys()
         if zone is not None and known_sites and zone.site != gate.site:
@@ -96,7 +124,8 @@ def _gate_faults(file: CityFile, key: str, gate: Gate) -> Iterator[Fault]:
             )
     if gate.from_ == gate.to:
         yield Fault(f"{path}.to", f"leads from {gate.from_!r} to itself; name the two sides of the line")
-    yield from _line_faults(path, gate)
+    yield from lines.faults[key]
+    yield from _length_faults(path, gate, lines.measure.get(key))
     yield from _seal_faults(path, gate)
 
 
@@ -109,15 +138,10 @@ def _seal_faults(path: str, place: Zone | Gate) -> Iterator[Fault]:
         )
 
 
-def _line_faults(path: str, gate: Gate) -> Iterator[Fault]:
-    texts = {at: text for at, point in enumerate(gate.line) if (text := point_fault(point))}
-    yield from (Fault(f"{path}.line[{at}]", text) for at, text in texts.items())
-    if texts:
-        return
-    line_m = length_m(gate.line)
+def _length_faults(path: str, gate: Gate, line_m: float | None) -> Iterator[Fault]:
     if line_m == 0:
         yield Fault(f"{path}.line", "both ends are one point; give the two ends of the counting line")
-    elif gate.width_m > line_m + WIDTH_SLACK_M:
+    elif line_m is not None and gate.width_m > line_m + WIDTH_SLACK_M:
         yield Fault(
             f"{path}.width_m",
             f"effective width {gate.width_m:g} m is above the line's {line_m:.1f} m; correct one of them",

@@ -24,13 +24,14 @@ def typed_city_file(toml: bytes) -> CityFile:
         The text is no TOML (with its line), or keys are unknown or missing or of another type (all of them).
     """
     document = _document(toml)
-    faults = list(_faults(document, CityFile, ""))
-    if faults:
-        raise CityFaultsError(faults)
     try:
-        return msgspec.convert(document, CityFile)
+        file = msgspec.convert(document, CityFile)
     except msgspec.ValidationError as error:
-        raise CityFaultsError([Fault("", str(error))]) from None
+        # It names the first fault only; looking at each value costs as much as reading the file does.
+        raise CityFaultsError(list(_faults(document, CityFile, "")) or [Fault("", str(error))]) from None
+    if any(not math.isfinite(number) for number in _numbers(document)):
+        raise CityFaultsError(list(_faults(document, CityFile, "")))
+    return file
 
 
 def _document(toml: bytes) -> dict[str, Any]:
@@ -99,8 +100,13 @@ def _shown(value: object) -> str:
 
 
 def _numbers(value: object) -> Iterator[float]:
-    if isinstance(value, list):
-        for item in value:
-            yield from _numbers(item)
-    elif isinstance(value, float):
-        yield value
+    """Every float within decoded TOML, in no order."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, float):
+            yield one
+        elif isinstance(one, list):
+            waiting.extend(one)
+        elif isinstance(one, dict):
+            waiting.extend(one.values())

@@ -38,11 +38,13 @@ _CHANNEL_TEXT = {
     Topic.SNAPSHOTS: "States of the fold. Exact domain: the worker only.",
     Topic.LIVE: "Protected windows, one Arrow stream a message.",
     Topic.ALERTS: "Transitions of alerts, by site.",
+    Topic.NOTES: "Text of operators' notes; may name people: writer and serve only.",
     Topic.DELIVERIES: "What became of each transition at each receiver.",
     Topic.SEALS: "Exact values on their way to be released with noise. Exact domain: the writer only.",
     Topic.LEDGER: "Second copy of the privacy ledger.",
     Topic.CITY: "City versions, immutable.",
     Topic.DEAD_LETTERS: "What was refused, without payloads.",
+    Topic.ACCESS: "Who looked inside, on the way to the database.",
     Topic.DEAD_LETTER_BODIES: "Refused bodies, kept for a day. Exact domain: the gateway only.",
 }
 

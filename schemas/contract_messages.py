@@ -4,9 +4,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+from schemas.access import ACCESS_TYPE, Access
 from schemas.alert import Transition
+from schemas.baseline import BASELINES
 from schemas.city_change import CityChange
-from schemas.command import Command
+from schemas.command import OUTCOME_TYPE, Command, Outcome
 from schemas.context import LIVE_TYPE as CONTEXT_TYPE
 from schemas.context import ContextRecord
 from schemas.delivery import AlertEvent, Delivery
@@ -15,6 +17,7 @@ from schemas.ledger import Intent, Released
 from schemas.letter import Letter
 from schemas.live import SCHEMAS, LiveTable
 from schemas.log import ARROW, JSON, Kind, Topic
+from schemas.note import NOTE_TYPE, Note
 from schemas.reading import SCHEMA as READINGS
 from schemas.seal import CELLS
 from schemas.sighting import SHOWN_TYPE, Sighting, SightingShown
@@ -108,6 +111,10 @@ MESSAGES: tuple[MessageKind, ...] = (
                 "people as bands.", JSON, AlertEvent, {}, outbound=True, subject=True),
     MessageKind("alert-transition", Topic.ALERTS, "alert.transition.v1", "A change of an alert; people as bands. "
                 "Open alerts may be told again with the same id.", JSON, Transition, {}, outbound=True),
+    MessageKind("alert-outcome", Topic.ALERTS, OUTCOME_TYPE, "What became of an operator's command, by each partition "
+                "that folded it; a role, no free text.", JSON, Outcome, {}, outbound=True),
+    MessageKind("note", Topic.NOTES, NOTE_TYPE, "Text of an operator's note, which may name people: for the writer and "
+                "the page only.", JSON, Note, {}),
     MessageKind("delivery", Topic.DELIVERIES, "delivery.v1", "What became of one transition at one receiver.",
                 JSON, Delivery, {}, outbound=True),
     MessageKind("dead-letter", Topic.DEAD_LETTERS, "dead-letter.v1", "What was refused, why and where; nothing of "
@@ -119,12 +126,16 @@ MESSAGES: tuple[MessageKind, ...] = (
     _live(LiveTable.ZONE, "Closed windows of zones, as bands."),
     _live(LiveTable.GATE, "Closed windows of gates, as bands."),
     _live(LiveTable.ROAD, "Closed windows of roads, exact: public at their source."),
+    _live(LiveTable.INSIDE, "People inside zones by their gates, as bands."),
+    _live(LiveTable.OUTLOOK, "What is ahead of zones, roads and sites; about people made of bands and baselines."),
     _log(Kind.READINGS, "A batch of readings.", ARROW, READINGS),
     _log(Kind.TICK, "Time passes where nothing is read; no content.", ARROW, None),
     _log(Kind.COMMAND, "What operators, or services for them, want of the fold.", JSON, Command),
     _log(Kind.CITY, "From when a city version holds.", JSON, CityChange),
     _log(Kind.SIGHTING, "What a person on the ground says of a zone; a role, never a name.", JSON, Sighting),
     _log(Kind.CONTEXT, "Road works, closures and events beside the counts.", JSON, list[ContextRecord]),
+    _log(Kind.BASELINE, "What places usually show at each quarter hour of the week; from published figures.", ARROW,
+         BASELINES),
     MessageKind("live-sighting", Topic.LIVE, SHOWN_TYPE, "A sighting beside the sensor's band; people as bands.", JSON,
                 SightingShown, {}),
     _sensors(HealthTable.HEALTH, "States of sensors: at a change, and all of them once an hour."),
@@ -138,6 +149,8 @@ MESSAGES: tuple[MessageKind, ...] = (
                 "person can be, kept for a day to be handed in again.", BYTES, None, _KEPT),
     MessageKind("dead-letter-redone", Topic.DEAD_LETTER_BODIES, "dead-letter-redone.v1", "The body of this id was "
                 "taken in; no content.", BYTES, None, {}),
+    MessageKind("access", Topic.ACCESS, ACCESS_TYPE, "Somebody was shown a sensor or a dead letter; never what was "
+                "seen.", JSON, Access, {}),
     MessageKind("city-version", Topic.CITY, "city.v1", "A whole city version: its three files, packed.", ZSTD, None,
                 _CITY_FILES),
     MessageKind("seal", Topic.SEALS, "seal.v1", "The exact values of one sealed batch, for the writer only.", ARROW,

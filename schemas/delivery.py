@@ -5,7 +5,7 @@ from enum import StrEnum
 
 import msgspec
 
-from schemas.alert import Cause, State
+from schemas.alert import Cause, Certainty, State
 
 DELIVERY_TYPE = "delivery.v1"
 """Of the messages on `deliveries`, without the prefix."""
@@ -21,6 +21,8 @@ class Outcome(StrEnum):
     """Too old at its first try; the alert's present state was told in its place."""
     SUPERSEDED = "superseded"
     """Never tried: a later transition of the same alert was told in its place."""
+    NOT_WANTED = "not-wanted"
+    """Not for this receiver: not escalated yet, or no new document while the alert is suppressed."""
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +61,9 @@ class AlertEvent(msgspec.Struct, frozen=True, kw_only=True):
 
     `starts_at` and `ends_at` are wall times; `opened_at`, `at` and the window are log times. All are RFC 3339
     in UTC. `late` says that the transition was old already when it was first sent: it tells the alert's
-    present state, and those before it were left out.
+    present state, and those before it were left out. `low` and `high` are the range of what the rule looks at, in
+    `unit`, `limit` what it was held against; `trend` is -1, 0 or 1 against five minutes before, `next_low_min` and
+    `next_high_min` the minutes until the next level. `assigned` is a role. What nobody can say is null.
     """
 
     alert_id: str
@@ -95,6 +99,17 @@ class AlertEvent(msgspec.Struct, frozen=True, kw_only=True):
     starts_at: str
     ends_at: str | None
     summary: str
+    acknowledged: bool = False
+    escalated: bool = False
+    suppressed: bool = False
+    assigned: str = ""
+    certainty: Certainty = Certainty.UNSURE
+    low: float | None = None
+    high: float | None = None
+    limit: float | None = None
+    trend: int | None = None
+    next_low_min: float | None = None
+    next_high_min: float | None = None
 
 
 def encode_delivery(delivery: Delivery) -> bytes:

@@ -21,16 +21,21 @@ class Status(IntEnum):
 
 
 class LiveTable(StrEnum):
-    """The three kinds of row; also the names of the database's tables (`live.zone_minute`, ...)."""
+    """The kinds of row; also the names of the database's tables (`live.zone_minute`, ...)."""
 
     ZONE = "zone_minute"
     GATE = "gate_minute"
     ROAD = "road_minute"
+    INSIDE = "inside_minute"
+    OUTLOOK = "outlook_quarter"
 
 
 def _required(name: str, kind: pa.DataType) -> pa.Field:
     return pa.field(name, kind, nullable=False)
 
+
+WINDOW_TABLES = (LiveTable.ZONE, LiveTable.GATE, LiveTable.ROAD)
+"""Rows of closed windows: what a fold that begins later comes to as well. The others are estimates, which remember."""
 
 _TIME = pa.timestamp("us", tz="UTC")
 _WINDOW = [_required("window_start", _TIME), _required("span_s", pa.int32())]
@@ -83,8 +88,39 @@ ROAD_SCHEMA = pa.schema([
 """A road's window, exact (the source is public): vehicles over all lanes and their mean speed. `coverage` is
 the share of lanes and time reported; `vehicles` is what was reported, not scaled up."""
 
+INSIDE_SCHEMA = pa.schema([
+    _required("zone", pa.int32()),
+    *_WINDOW,
+    _required("inside_low", pa.int32()),
+    _required("inside_high", pa.int32()),
+    pa.field("percent_low", pa.float32()),
+    pa.field("percent_high", pa.float32()),
+    _required("coverage", pa.float32()),
+    pa.field("correction", pa.string()),
+    _required("version", pa.int64()),
+])
+"""People inside a zone at the end of a minute, by its gates and all that corrects them: the bands in which the two
+bounds (95 %) lie, their lower and upper edge. `correction` is what corrected it last within the minute,
+`version` counts the zone's corrections: history is never rewritten. `coverage` is the share of its gates' time that
+was seen."""
+
+OUTLOOK_SCHEMA = pa.schema([
+    _required("kind", pa.string()),
+    _required("place", pa.int32()),
+    *_WINDOW,
+    _required("ahead_min", pa.int32()),
+    _required("low", pa.int32()),
+    _required("middle", pa.int32()),
+    _required("high", pa.int32()),
+    pa.field("percent_reach", pa.float32()),
+])
+"""What is ahead of a place (`kind` zone, road or site), in the quarter hour that ends `ahead_min` after the window:
+quantiles 0.05, 0.5 and 0.95 of the most people in it (made of bands and baselines only) or of the vehicles, and with
+how many percent the zone then is at its next level."""
+
 SCHEMAS: dict[LiveTable, pa.Schema] = {
-    LiveTable.ZONE: ZONE_SCHEMA, LiveTable.GATE: GATE_SCHEMA, LiveTable.ROAD: ROAD_SCHEMA
+    LiveTable.ZONE: ZONE_SCHEMA, LiveTable.GATE: GATE_SCHEMA, LiveTable.ROAD: ROAD_SCHEMA,
+    LiveTable.INSIDE: INSIDE_SCHEMA, LiveTable.OUTLOOK: OUTLOOK_SCHEMA,
 }
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from schemas.baseline import BaselineRows, decode_baseline, encode_baseline
 from schemas.city import City
 from schemas.city_change import CityChange, decode_change, encode_change
 from schemas.command import Command, decode_command, encode_command
@@ -22,12 +23,14 @@ class Topic(StrEnum):
     SNAPSHOTS = "snapshots"
     LIVE = "live"
     ALERTS = "alerts"
+    NOTES = "notes"
     DELIVERIES = "deliveries"
     SEALS = "seals"
     LEDGER = "ledger"
     CITY = "city"
     DEAD_LETTERS = "dead-letters"
     DEAD_LETTER_BODIES = "dead-letter-bodies"
+    ACCESS = "access"
 
 
 class Kind(StrEnum):
@@ -39,6 +42,7 @@ class Kind(StrEnum):
     CITY = "city"
     SIGHTING = "sighting"
     CONTEXT = "context"
+    BASELINE = "baseline"
 
 
 class Clock(StrEnum):
@@ -88,6 +92,8 @@ class LogMessage:
         Of kind SIGHTING.
     context : sequence of ContextRecord or None
         Of kind CONTEXT.
+    baseline : BaselineRows or None
+        Of kind BASELINE.
     """
 
     kind: Kind
@@ -102,6 +108,7 @@ class LogMessage:
     city: City | None = None
     sighting: Sighting | None = None
     context: Sequence[ContextRecord] | None = None
+    baseline: BaselineRows | None = None
 
 
 def event_headers(event_type: str, source: str, event_id: str, content_type: str) -> Headers:
@@ -145,6 +152,8 @@ def _body(message: LogMessage) -> bytes:
         return encode_sighting(message.sighting)
     if message.context is not None:
         return encode_context(message.context)
+    if message.baseline is not None:
+        return encode_baseline(message.baseline)
     return b"" if message.change is None else encode_change(message.change)
 
 
@@ -182,4 +191,5 @@ def decode_log(headers: ReadHeaders | None, value: bytes | None) -> LogMessage:
         change=decode_change(body) if kind == Kind.CITY else None,
         sighting=decode_sighting(body) if kind == Kind.SIGHTING else None,
         context=decode_context(body) if kind == Kind.CONTEXT else None,
+        baseline=decode_baseline(body) if kind == Kind.BASELINE else None,
     )

@@ -11,6 +11,7 @@ import typer
 from schemas.errors import DrukteError, FatalError
 from streams import (
     backfill_command,
+    baseline_command,
     city_command,
     contract_command,
     dashboards_command,
@@ -18,6 +19,8 @@ from streams import (
     dead_letters_command,
     doctor_command,
     feed_command,
+    levels_command,
+    privacy_command,
     sensor_command,
     sighting_command,
     simulate_command,
@@ -37,6 +40,9 @@ app.add_typer(token_command.app, name="token")
 app.add_typer(sensor_command.app, name="sensor")
 app.add_typer(dead_letters_command.app, name="dead-letters")
 app.add_typer(feed_command.app, name="feed")
+app.add_typer(baseline_command.app, name="baseline")
+app.add_typer(levels_command.app, name="levels")
+app.add_typer(privacy_command.app, name="privacy")
 app.command()(contract_command.contract)
 app.command()(simulate_command.simulate)
 app.command()(doctor_command.doctor)

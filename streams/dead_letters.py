@@ -13,7 +13,7 @@ from schemas.errors import FatalError, TransientError
 from schemas.kept_body import BodyKind, KeptBody, decode_kept, kept_kind
 from schemas.letter import Letter, decode_letter
 from schemas.log import ReadHeaders, Topic
-from streams.kafka_client import connection
+from streams.kafka_client import check_admitted, connection
 from streams.settings import KafkaSettings
 
 LIMIT_S = 30.0
@@ -80,6 +80,7 @@ def read_bodies(kafka: KafkaSettings, limit_s: float = LIMIT_S) -> Bodies:
 
 def _messages(kafka: KafkaSettings, topic: Topic, limit_s: float) -> Iterator[Message]:
     end_s = time.monotonic() + limit_s
+    check_admitted(kafka)
     consumer = Consumer({
         **connection(kafka), "client.id": "drukte-dead-letters", "group.id": "drukte-dead-letters",
         "enable.auto.commit": False, "enable.partition.eof": True, "auto.offset.reset": "earliest",

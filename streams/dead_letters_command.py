@@ -16,8 +16,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from schemas.access import Looked
 from schemas.errors import FatalError
-from streams.settings import load_settings
+from streams.settings import KafkaSettings, load_settings
 
 if TYPE_CHECKING:  # a client of Kafka is loaded when a command runs
     from streams.dead_letters import Bodies, Found
@@ -86,8 +87,8 @@ def show(letter: str, json: Json = False, settings: SettingsFile = None) -> None
     """Show one letter: reason, place and what to do. Never the body; the look is logged."""
     from streams.dead_letters import read_bodies, read_letters
     loaded = load_settings(settings)
-    _note_access("show", [letter])
     (found,) = _by_id(read_letters(loaded.kafka), [letter])
+    _note_access(loaded.kafka, Looked.LETTER, [letter])
     (listed,) = _listed([found], read_bodies(loaded.kafka))
     if json:
         _print_json(listed)
@@ -112,7 +113,7 @@ def redo(
     loaded = load_settings(settings)
     found, bodies = read_letters(loaded.kafka), read_bodies(loaded.kafka)
     wanted = found if every else _by_id(found, letters or [])
-    _note_access("redo", [one.id for one in wanted])
+    _note_access(loaded.kafka, Looked.REDO, [one.id for one in wanted])
     due = {one.letter.body: bodies.kept[one.letter.body] for one in wanted
            if one.letter.body in bodies.kept and one.letter.body not in bodies.redone}
     done = {} if not due else {
@@ -189,8 +190,11 @@ def _tell(answers: Sequence[Answer], json: bool) -> None:
         typer.echo("nothing to redo")
 
 
-def _note_access(what: str, letters: Sequence[str]) -> None:
-    log.info("access", who=getpass.getuser(), what=f"dead-letters {what}", letters=list(letters))
+def _note_access(kafka: KafkaSettings, looked: Looked, letters: Sequence[str]) -> None:
+    from streams.access_log import note_access
+    who = getpass.getuser()
+    note_access(kafka, who, looked, letters)
+    log.info("access", who=who, what=looked.value, letters=list(letters))
 
 
 def _print_json(document: object) -> None:

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
 
@@ -20,9 +19,12 @@ from schemas.errors import DrukteError, TransientError
 from schemas.ids import IdKind
 from schemas.live import LiveTable
 from schemas.log import Clock, Topic
-from streams import losses, storage
+from streams import door_health, losses, storage
 from streams.city_files import load_city
 from streams.core.layout import partition_of_site
+from streams.findings import Finding as Finding  # also read from here
+from streams.findings import Grade as Grade  # also read from here
+from streams.findings import bad, ok, warn, warn_of
 from streams.kafka_client import connection
 from streams.scorecard import integrity_events
 from streams.settings import DEFAULT_PATH, KafkaSettings, Settings, load_settings
@@ -46,35 +48,6 @@ SENSORS_SHOWN = 5
 Place = tuple[str, int]
 
 
-class Grade(StrEnum):
-    """How a check ended."""
-
-    OK = "ok"
-    WARN = "warn"
-    BAD = "bad"
-
-
-class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a check found: `says` in plain words, `do` what to do about it."""
-
-    check: str
-    grade: Grade
-    says: str
-    do: str = ""
-
-
-def _ok(says: str) -> Finding:
-    return Finding(check="", grade=Grade.OK, says=says)
-
-
-def _warn(says: str, do: str) -> Finding:
-    return Finding(check="", grade=Grade.WARN, says=says, do=do)
-
-
-def _bad(says: str, do: str) -> Finding:
-    return Finding(check="", grade=Grade.BAD, says=says, do=do)
-
-
 def examine(settings_path: Path | None) -> Iterator[Finding]:
     """Run all checks; each finding comes as soon as it is known.
 
@@ -89,7 +62,7 @@ def examine(settings_path: Path | None) -> Iterator[Finding]:
 
     def settings_are_sound() -> Finding:
         read.append(load_settings(settings_path))
-        return _ok(f"{settings_path or DEFAULT_PATH}: sound")
+        return ok(f"{settings_path or DEFAULT_PATH}: sound")
 
     yield _within_limit("settings", settings_are_sound)
     if not read:
@@ -98,6 +71,8 @@ def examine(settings_path: Path | None) -> Iterator[Finding]:
     cities: list[City] = []
     yield _within_limit("city", lambda: _city(settings.city, cities))
     yield from _kafka_findings(settings, cities[0] if cities else None)
+    if door_health.has_doors(settings.gateway):
+        yield _within_limit("doors", lambda: _doors(settings))
     yield from _database_findings(settings)
 
 
@@ -111,7 +86,7 @@ def _within_limit(check: str, look: Callable[[], Finding]) -> Finding:
     thread = threading.Thread(target=run, name=check, daemon=True)
     thread.start()
     thread.join(CHECK_S)
-    finding = found[0] if found else _bad(f"no answer within {CHECK_S:g} s", "look at the network and at the server")
+    finding = found[0] if found else bad(f"no answer within {CHECK_S:g} s", "look at the network and at the server")
     return msgspec.structs.replace(finding, check=check)
 
 
@@ -120,15 +95,15 @@ def _told(look: Callable[[], Finding]) -> Finding:
     try:
         return look()
     except DrukteError as error:
-        return _bad(str(error), "mend it as the text says")
+        return bad(str(error), "mend it as the text says")
     except KafkaException as error:
-        return _bad(f"broker: {error.args[0].str()}", "is it running, and kafka.bootstrap right?")
+        return bad(f"broker: {error.args[0].str()}", "is it running, and kafka.bootstrap right?")
     except psycopg.Error as error:
         # Only class and code: the text may repeat a value of a row or of the address.
-        return _bad(f"database: {type(error).__name__} {error.sqlstate or ''}".rstrip(),
+        return bad(f"database: {type(error).__name__} {error.sqlstate or ''}".rstrip(),
                     "was `drukte db migrate` run, and is this the writer's account?")
     except Exception as error:  # noqa: BLE001  # the other checks are to go on
-        return _bad(f"the check itself failed ({type(error).__name__})", "this is a bug of `drukte doctor`; report it")
+        return bad(f"the check itself failed ({type(error).__name__})", "this is a bug of `drukte doctor`; report it")
 
 
 def _not_made(check: str, why: str) -> Finding:
@@ -142,10 +117,10 @@ def _city(path: Path, cities: list[City]) -> Finding:
     ended = sorted(key for key, sensor in city.file.sensors.items() if sensor.end < today)
     if ended:
         more = "" if len(ended) <= SENSORS_SHOWN else ", ..."
-        return _warn(f"{path}: sound, but the dates of {len(ended)} sensors have ended: "
+        return warn(f"{path}: sound, but the dates of {len(ended)} sensors have ended: "
                      f"{', '.join(ended[:SENSORS_SHOWN])}{more}",
                      "their readings are refused: renew `end` or take the sensors out")
-    return _ok(f"{path}: version {city.version}, {len(city.file.zones)} zones, {len(city.file.sensors)} sensors")
+    return ok(f"{path}: version {city.version}, {len(city.file.zones)} zones, {len(city.file.sensors)} sensors")
 
 
 def _kafka_findings(settings: Settings, city: City | None) -> Iterator[Finding]:
@@ -166,11 +141,16 @@ def _kafka_findings(settings: Settings, city: City | None) -> Iterator[Finding]:
             yield _not_made(check, "the broker does not answer") if away else _within_limit(check, look)
 
 
+def _doors(settings: Settings) -> Finding:
+    return warn_of(door_health.failing_doors(settings), "the gateway's log says why: look for lines with `failures`",
+                    "MQTT, pulls and folders of the gateway work")
+
+
 def _planned(kafka: KafkaSettings) -> Finding:
     faults = topic_faults(kafka, CALL_S)
     if faults:
-        return _bad("; ".join(faults), "a starting gateway makes what is missing; mend the rest by hand")
-    return _ok("all there (mock broker)" if kafka.mock else "all there, with the planned partitions and retention")
+        return bad("; ".join(faults), "a starting gateway makes what is missing; mend the rest by hand")
+    return ok("all there (mock broker)" if kafka.mock else "all there, with the planned partitions and retention")
 
 
 def _partitions_with_sites(city: City | None, partitions: int) -> set[int]:
@@ -201,7 +181,7 @@ class _Topics:
 
     def reachable(self) -> Finding:
         about = self._consumer.list_topics(timeout=CALL_S)
-        return _ok(f"{self._bootstrap}: answers, {len(about.brokers)} brokers")
+        return ok(f"{self._bootstrap}: answers, {len(about.brokers)} brokers")
 
     def limits(self, topic: str) -> dict[Place, tuple[int, int]]:
         """First and next offset of every partition; raises `TransientError` where the topic is not there."""
@@ -221,32 +201,32 @@ class _Topics:
             now = self.limits(Topic.SITE_LOG.value)
             still = {place for place in still if now[place][1] <= before[place]}
             if not still:
-                return _ok("moves in every partition")
+                return ok("moves in every partition")
         numbers = sorted(number for _, number in still)
-        return _bad(f"nothing new within {MOVES_WITHIN_S:g} s in partitions {numbers}; not even a tick",
+        return bad(f"nothing new within {MOVES_WITHIN_S:g} s in partitions {numbers}; not even a tick",
                     "start `drukte gateway`, or look at its log and its /health")
 
     def rows_are_new(self, wanted: set[int]) -> Finding:
         ages_s = self._ages_s(Topic.LIVE)
         if not ages_s:
-            return _warn("no rows yet", "a worker tells the first rows some minutes after its start; does one run?")
+            return warn("no rows yet", "a worker tells the first rows some minutes after its start; does one run?")
         told = wanted or set(ages_s)
         late = sorted(number for number, age_s in ages_s.items() if number in told and age_s > ROWS_WITHIN_S)
         if late:
             oldest = max(ages_s[number] for number in late)
-            return _bad(f"no new rows for {_duration(oldest)} in partitions {late}",
+            return bad(f"no new rows for {_duration(oldest)} in partitions {late}",
                         "start `drukte worker`, or look at its log")
         silent = sorted(wanted - ages_s.keys())
         if silent:
-            return _warn(f"no rows yet in partitions {silent}, which hold sites",
+            return warn(f"no rows yet in partitions {silent}, which hold sites",
                          "a worker tells the first rows some minutes after its start; does one run?")
-        return _ok(f"the newest rows are {_duration(max(ages_s.values()))} old at most")
+        return ok(f"the newest rows are {_duration(max(ages_s.values()))} old at most")
 
     def alerts_are_there(self) -> Finding:
         ages_s = self._ages_s(Topic.ALERTS)
         if not ages_s:
-            return _ok("readable; no transition in the days that it keeps")
-        return _ok(f"readable; the last transition came {_duration(min(ages_s.values()))} ago")
+            return ok("readable; no transition in the days that it keeps")
+        return ok(f"readable; the last transition came {_duration(min(ages_s.values()))} ago")
 
     def _ages_s(self, topic: Topic) -> dict[int, float]:
         """Age of the newest message of each partition that has one, by the broker's or producer's stamp."""
@@ -294,21 +274,21 @@ def _writer(settings: Settings, topics: _Topics) -> Finding:
         anew = sorted(f"{topic}[{number}]" for (topic, number), (_, high) in limits.items()
                       if first.get((topic, number), 0) > high)
         if anew:
-            return _bad(f"the database knows offsets beyond the end of {', '.join(anew)}: made anew, or another broker",
+            return bad(f"the database knows offsets beyond the end of {', '.join(anew)}: made anew, or another broker",
                         "check kafka.bootstrap; a writer that starts goes on from the beginning of such a topic")
         behind = _behind(limits, first)
         if not behind:
-            return _ok("everything is written")
+            return ok("everything is written")
         for _ in _until(MOVES_WITHIN_S):
             now = _offsets(connection)
             if _behind(limits, now) < behind:
                 break
         else:
-            return _bad(f"{behind} messages wait, and none was written within {MOVES_WITHIN_S:g} s",
+            return bad(f"{behind} messages wait, and none was written within {MOVES_WITHIN_S:g} s",
                         "start `drukte writer`, or look at its log")
     if behind > BEHIND_MESSAGES:
-        return _warn(f"{behind} messages behind, catching up", "wait; it was stopped, or the database was away")
-    return _ok("keeps up")
+        return warn(f"{behind} messages behind, catching up", "wait; it was stopped, or the database was away")
+    return ok("keeps up")
 
 
 def _offsets(connection: storage.Connection) -> dict[Place, int]:
@@ -323,7 +303,7 @@ def _behind(limits: Mapping[Place, tuple[int, int]], done: Mapping[Place, int]) 
 def _database_findings(settings: Settings) -> Iterator[Finding]:
     def reachable() -> Finding:
         with _session(settings):
-            return _ok("answers")
+            return ok("answers")
 
     database = _within_limit("database", reachable)
     yield database
@@ -345,11 +325,11 @@ def _migrations(settings: Settings) -> Finding:
         except errors.UndefinedTable:
             applied = set()
     if missing := sorted(known - applied):
-        return _bad(f"missing: {', '.join(missing)}", "run `drukte db migrate`")
+        return bad(f"missing: {', '.join(missing)}", "run `drukte db migrate`")
     if newer := sorted(applied - known):
-        return _warn(f"the database has {', '.join(newer)}, which this version does not know",
+        return warn(f"the database has {', '.join(newer)}, which this version does not know",
                      "a newer Drukte was here: use that one")
-    return _ok(f"all {len(known)} are applied")
+    return ok(f"all {len(known)} are applied")
 
 
 def _edition(settings: Settings) -> Finding:
@@ -357,36 +337,35 @@ def _edition(settings: Settings) -> Finding:
         try:
             found = storage.edition(connection)
         except errors.InsufficientPrivilege:
-            return _ok("TimescaleDB; which edition only the owner's account can see")
+            return ok("TimescaleDB; which edition only the owner's account can see")
     if found is storage.Edition.PLAIN:
-        return _warn("PostgreSQL without TimescaleDB: tables are plain",
+        return warn("PostgreSQL without TimescaleDB: tables are plain",
                      "fine for a demo or a small city; else install TimescaleDB before the first migration")
-    return _ok(str(found))
+    return ok(str(found))
 
 
 def _folded_all(kafka: KafkaSettings) -> Finding:
-    if told := losses.of_the_log(kafka, CALL_S):
-        return _warn("; ".join(told), "never again: no worker was up for as long as the log keeps; watch the workers")
-    return _ok("the workers folded all of the log, as far back as dead letters tell")
+    return warn_of(losses.of_the_log(kafka, CALL_S),
+                    "never again: no worker was up for as long as the log keeps; watch the workers",
+                    "the workers folded all of the log, as far back as dead letters tell")
 
 
 def _written_all(settings: Settings) -> Finding:
     with _session(settings) as connection:
-        told = losses.of_the_topics(connection)
-    if told:
-        return _warn("; ".join(told), "these rows stay absent: no writer was up for as long as the topics keep")
-    return _ok("the writer lost nothing")
+        return warn_of(losses.of_the_topics(connection),
+                        "these rows stay absent: no writer was up for as long as the topics keep",
+                        "the writer lost nothing")
 
 
 def _integrity(settings: Settings) -> Finding:
     with _session(settings) as connection:
-        told = "; ".join(integrity_events(connection))
-    return _warn(told, "was a source changed, taken over or replayed?") if told else _ok("none within seven days")
+        return warn_of(integrity_events(connection), "was a source changed, taken over or replayed?",
+                        "none within seven days")
 
 
 def _retention(settings: Settings) -> Finding:
     if settings.clock.kind is not Clock.WALL:
-        return _ok("not judged: rows carry the simulated clock's time")
+        return ok("not judged: rows carry the simulated clock's time")
     oldest_h = 0.0
     with _session(settings) as connection:
         for table in LiveTable:
@@ -395,6 +374,6 @@ def _retention(settings: Settings) -> Finding:
             if row is not None and row[0] is not None:
                 oldest_h = max(oldest_h, float(row[0]))
     if oldest_h > LIVE_H + LIVE_SLACK_H:
-        return _bad(f"the oldest live row is {oldest_h:.0f} h old; {LIVE_H:g} h are promised",
+        return bad(f"the oldest live row is {oldest_h:.0f} h old; {LIVE_H:g} h are promised",
                     "run `drukte db retention` every hour from a timer")
-    return _ok(f"the oldest live row is {oldest_h:.0f} h old; {LIVE_H:g} h are promised")
+    return ok(f"the oldest live row is {oldest_h:.0f} h old; {LIVE_H:g} h are promised")

@@ -95,13 +95,15 @@ class PullSettings(_Strict, frozen=True, kw_only=True):
 
     Parameters
     ----------
-    kind : {"telraam", "eco-counter"}
+    kind : {"telraam", "eco-counter", "publication"}
+        `publication`: one document that is fetched whole when it has changed, such as situations in DATEX II; of
+        the other settings only `poll_s`, `ca_file`, `user` and `password` concern it.
     url : str
-        Of the service, without a path of its API.
+        Of the service, without a path of its API; of a publication its whole address.
     api_key : str, optional
         Telraam's `X-Api-Key`.
     user, password : str, optional
-        Eco-Counter's account.
+        Eco-Counter's account, or that of a publication (HTTP Basic).
     devices : list of str
         Telraam's segments or Eco-Counter's channels; without any, all channels that Eco-Counter shows us.
     poll_s : float
@@ -115,8 +117,8 @@ class PullSettings(_Strict, frozen=True, kw_only=True):
         PEM with the authorities that are trusted; else the public ones.
     """
 
-    kind: Literal["telraam", "eco-counter"]
-    url: Annotated[str, msgspec.Meta(pattern="^https?://[^/]+$")]
+    kind: Literal["telraam", "eco-counter", "publication"]
+    url: Annotated[str, msgspec.Meta(pattern="^https?://[^/]+")]
     api_key: str | None = None
     user: str | None = None
     password: str | None = None

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What clients of librdkafka share: how they reach the broker, which errors are final, headers as plain pairs."""
 
-from confluent_kafka import KafkaError, Message
+import time
 
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from schemas.errors import FatalError
 from schemas.log import Headers, ReadHeaders
 from streams.settings import KafkaSettings
 
@@ -11,6 +14,8 @@ _HOPELESS = {
     KafkaError.CLUSTER_AUTHORIZATION_FAILED, KafkaError.SASL_AUTHENTICATION_FAILED,
     KafkaError.UNSUPPORTED_VERSION,
 }
+ADMITTED_S = 5.0
+LOOK_S = 0.5
 
 
 def is_hopeless(error: KafkaError) -> bool:
@@ -45,3 +50,54 @@ def connection(kafka: KafkaSettings) -> dict[str, str]:
             "sasl.mechanism": kafka.sasl, "sasl.username": kafka.user, "sasl.password": kafka.password or "",
         }
     return settings
+
+
+def check_admitted(kafka: KafkaSettings, timeout_s: float = ADMITTED_S) -> None:
+    """Ask a broker with TLS or accounts whether it and we go together; call it once at a start. Blocks.
+
+    A broker that does not answer is no fault here: whoever needs it waits for it. Without TLS and account nothing is
+    asked.
+
+    Raises
+    ------
+    FatalError
+        Its certificate is not accepted, it refuses our account, or our own files cannot be used.
+    """
+    if kafka.tls is None and kafka.user is None:
+        return
+    noticed: list[KafkaError] = []
+    try:
+        client = Producer({**connection(kafka), "log_level": 0, "error_cb": noticed.append})
+    except KafkaException as error:
+        raise FatalError(f"drukte.toml: kafka.tls: {error.args[0].str()}; give PEM files that this account may "
+                         "read") from None
+    until_s = time.monotonic() + timeout_s
+    while time.monotonic() < until_s:
+        try:
+            client.list_topics(timeout=LOOK_S)
+        except KafkaException:
+            client.poll(0)
+            _refuse_unfit(kafka, noticed)
+        else:
+            return
+    # Once may be a broker that is just ending; all the time is a door without TLS.
+    if any("PLAINTEXT broker listener" in error.str() for error in noticed):
+        raise FatalError(f"broker {kafka.bootstrap} does not speak TLS there; drukte.toml: give the port of its TLS "
+                         "listener as kafka.bootstrap, or take kafka.tls away")
+
+
+def _refuse_unfit(kafka: KafkaSettings, noticed: list[KafkaError]) -> None:
+    codes = {error.code() for error in noticed}
+    if KafkaError._AUTHENTICATION in codes:  # noqa: SLF001  # its public name
+        raise FatalError(f"broker {kafka.bootstrap} refuses account {kafka.user!r}; drukte.toml: mend kafka.user, "
+                         "kafka.password or kafka.sasl")
+    for error in noticed:
+        if error.code() == KafkaError._SSL:  # noqa: SLF001  # its public name
+            raise FatalError(_distrust(kafka, error.str()))
+
+
+def _distrust(kafka: KafkaSettings, text: str) -> str:
+    if "certificate verify failed" in text:
+        return (f"broker {kafka.bootstrap}: its certificate is not accepted; drukte.toml: kafka.tls.ca_file has to "
+                "name the authority that signed it, and kafka.bootstrap the host that it was made for")
+    return f"broker {kafka.bootstrap}: TLS fails ({text}); does it speak TLS there? See kafka.tls in drukte.toml"

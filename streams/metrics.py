@@ -82,6 +82,8 @@ EDGE_MESSAGES = Metric("drukte_edge_messages", "Messages of the edge topic that 
 REFUSED = Metric("drukte_refused", "Refused values or messages, by reason.", is_counter=True, label="reason")
 LOST = Metric("drukte_lost_messages", "Messages that aged out before they were dealt with, by topic.", is_counter=True,
               label="topic")
+TURNED_AWAY = Metric("drukte_turned_away", "Requests that showed no right to any source, answered with 401.",
+                     is_counter=True)
 LETTERS_LOST = Metric("drukte_letters_lost", "Dead letters that the broker did not take.", is_counter=True)
 LAG = Metric("drukte_lag_messages", "Messages not dealt with yet, as the broker last told; by topic.", label="topic")
 WAITING = Metric("drukte_waiting", "What waits in memory, by queue.", label="queue")
@@ -94,15 +96,33 @@ RECEIVER_FAILURES = Metric(
 WATCHERS_LET_GO = Metric("drukte_watchers_let_go", "Pages that did not keep up and were cut off.", is_counter=True)
 RELEASED = Metric("drukte_released_batches", "Sealed batches that were drawn and published.", is_counter=True)
 RESTORES = Metric("drukte_restore_found", "1 when the writer found at its start that the database was put back.")
+MQTT_CONNECTED = Metric("drukte_mqtt_connected", "1 while the gateway is subscribed at the MQTT broker.")
+DOOR_MESSAGES = Metric(
+    "drukte_door_messages", "Messages, answers or files of MQTT, pulls and folders that were dealt with.",
+    is_counter=True, label="door",
+)
+MQTT_REFUSED = Metric("drukte_mqtt_refused", "Of drukte_refused, what came over MQTT; by reason.", is_counter=True,
+                      label="reason")
+PULL_REFUSED = Metric("drukte_pull_refused", "Of drukte_refused, what was pulled; by reason.", is_counter=True,
+                      label="reason")
+FOLDER_REFUSED = Metric("drukte_folder_refused", "Of drukte_refused, what stood in files; by reason.", is_counter=True,
+                        label="reason")
+DOOR_FAILURES = Metric("drukte_door_failures", "Tries in a row that failed, by door; 0 = the last was good.",
+                       label="door")
+DOOR_SUCCESS_AGE = Metric(
+    "drukte_door_success_age_seconds", "Since the last success of a door, or since the start: MQTT acknowledged or "
+    "connected, a pull asked all its devices, a folder was looked through.", label="door",
+)
 PARTITIONS = Metric("drukte_partitions", "Partitions of the log that this worker holds.")
 
 METRICS = (
     CLOCK, LOG_TIME, ACKNOWLEDGED_AGE, MESSAGES, READINGS, REQUESTS, TICKS, EDGE_MESSAGES, REFUSED, LOST, LETTERS_LOST,
-    LAG, WAITING, DATABASE_AWAY, BROKER_AWAY, RECEIVER_FAILURES, WATCHERS_LET_GO, RELEASED,
-    RESTORES, PARTITIONS,
+    TURNED_AWAY, LAG, WAITING, DATABASE_AWAY, BROKER_AWAY, RECEIVER_FAILURES, WATCHERS_LET_GO, RELEASED,
+    RESTORES, PARTITIONS, MQTT_CONNECTED, DOOR_MESSAGES, MQTT_REFUSED, PULL_REFUSED, FOLDER_REFUSED,
+    DOOR_FAILURES, DOOR_SUCCESS_AGE,
 )
 """All of them."""
-LABELS = frozenset({"reason", "fate", "queue", "topic", "receiver"})
+LABELS = frozenset({"reason", "fate", "queue", "topic", "receiver", "door"})
 """The only labels there are."""
 
 

@@ -22,7 +22,7 @@ from schemas.city_timeline import Timeline
 from schemas.errors import DrukteError, RefusedError
 from schemas.feeds.decoded import Decoded
 from schemas.ids import IdKind, Ids, format_ids
-from schemas.live import SCHEMAS, LiveTable, Status
+from schemas.live import SCHEMAS, WINDOW_TABLES, LiveTable, Status
 from schemas.log import Clock, Kind, LogMessage
 from schemas.reading import Batch, NoValue
 from schemas.registry import Registry
@@ -43,8 +43,8 @@ _NUMBER = {LiveTable.ZONE: "zone", LiveTable.GATE: "gate", LiveTable.ROAD: "zone
 
 def _all_columns() -> pa.Schema:
     columns: dict[str, pa.DataType] = {}
-    for table, schema in SCHEMAS.items():
-        columns.update({item.name: item.type for item in schema if item.name != _NUMBER[table]})
+    for table in WINDOW_TABLES:
+        columns.update({item.name: item.type for item in SCHEMAS[table] if item.name != _NUMBER[table]})
     named = [pa.field("table", pa.string()), pa.field("place", pa.string())]
     return pa.schema(named + [pa.field(name, kind) for name, kind in columns.items()])
 
@@ -95,7 +95,7 @@ class Report:
             self.alerts_opened += effect.state_to is State.FIRING and fresh
             self.alerts_resolved += effect.state_to is State.RESOLVED
             return
-        if not isinstance(effect, LiveRows):
+        if not isinstance(effect, LiveRows) or effect.table not in WINDOW_TABLES:
             return  # a replay tells of windows and alerts only
         by_status = self.windows.setdefault(effect.table, Counter())
         for status, count in Counter(effect.rows.column("status").to_pylist()).items():
@@ -249,8 +249,8 @@ class _Windows:
             self._writer.close()
 
     def write(self, effect: Effect) -> None:
-        """Append the rows of an effect; a transition has none."""
-        if self._writer is None or not isinstance(effect, LiveRows):
+        """Append the windows of an effect; a transition has none, estimates are not replayed."""
+        if self._writer is None or not isinstance(effect, LiveRows) or effect.table not in WINDOW_TABLES:
             return
         rows, keys = effect.rows, self._keys[_PLACE_KIND[effect.table]]
         columns: dict[str, Any] = {name: rows.column(name) for name in rows.schema.names}

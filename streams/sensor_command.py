@@ -5,11 +5,12 @@ import datetime as dt
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 import typer
 
-from schemas.errors import FatalError
+from schemas.errors import DrukteError, FatalError, TransientError
 
 if TYPE_CHECKING:
     from streams.scorecard import Score
@@ -19,6 +20,8 @@ app = typer.Typer(help="Sensors: forget one.", no_args_is_help=True)
 SettingsOption = Annotated[
     Path | None, typer.Option("--settings", help="Settings file; else $DRUKTE_SETTINGS, else ./drukte.toml.")
 ]
+ANSWER_S = 40.0
+"""The service waits for the broker and for the fold."""
 _SHARES = ("available_share", "uptime_share", "late_share", "corrected_share", "missed_share", "unusable_share")
 
 
@@ -30,19 +33,51 @@ def _sensor() -> None:
 @app.command()
 def purge(
     key: Annotated[str, typer.Argument(help="Key of the sensor in the city file.")],
+    url: Annotated[str | None, typer.Option(help="Address of `drukte serve`; else that of the settings.")] = None,
+    token: Annotated[
+        str | None, typer.Option(envvar="DRUKTE_DATA_ENGINEER_TOKEN", help="The data engineer's token.")
+    ] = None,
     settings: SettingsOption = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Forget a sensor and refuse its readings from now on. It cannot be taken back; published cells stay."""
-    from streams.city_files import load_city
-    from streams.sensor_purge import purge_sensor
-    from streams.settings import load_settings
-    loaded = load_settings(settings)
-    city = load_city(loaded.city)
     if not yes:
         typer.confirm(f"Forget sensor {key} for good?", abort=True)
-    partition = purge_sensor(loaded, city, key)
-    typer.echo(f"{key}: purged in partition {partition}. Take it out of the city file, so that the gateway refuses it.")
+    receipt = post_purge(url or _address(settings), key, token)
+    typer.echo(f"{key}: {receipt['what']}. Take it out of the city file, so that the gateway refuses it.")
+
+
+def post_purge(url: str, key: str, token: str | None) -> dict[str, Any]:
+    """Tell a running `drukte serve` to purge a sensor; its receipt.
+
+    Raises
+    ------
+    TransientError
+        The service, or the broker behind it, does not answer.
+    DrukteError
+        It was refused; the text says why.
+    """
+    import httpx
+
+    from streams.tls import failure
+    headers = {} if token is None else {"authorization": f"Bearer {token}"}
+    try:
+        answer = httpx.post(
+            f"{url.rstrip('/')}/api/sensors/{quote(key, safe='')}/purge", json={}, headers=headers, timeout=ANSWER_S)
+        document: dict[str, Any] = answer.json()
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        why = failure(error, "environment variable SSL_CERT_FILE")
+        raise TransientError(f"{url} does not answer: {why}; does `drukte serve` run there?") from None
+    if answer.status_code in (httpx.codes.OK, httpx.codes.ACCEPTED):
+        return document
+    text = f"not purged ({answer.status_code}): {document.get('detail', 'no reason was given')}"
+    raise TransientError(text) if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR else DrukteError(text)
+
+
+def _address(settings: Path | None) -> str:
+    from streams.settings import load_settings
+    serve = load_settings(settings).serve
+    return f"{'http' if serve.tls is None else 'https'}://{serve.host}:{serve.port}"
 
 
 def scorecard(

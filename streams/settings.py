@@ -10,6 +10,7 @@ import msgspec
 from schemas.errors import FatalError
 from schemas.log import Clock
 from schemas.sighting import Role
+from streams.deliver_settings import AlertMqttSettings, CapDocumentSettings, CapFeedSettings, CapReceiverSettings
 from streams.door_settings import ClientTls, FolderSettings, MqttSettings, PullSettings, ServerTls, SourceSettings
 
 DEFAULT_PATH = Path("drukte.toml")
@@ -153,6 +154,12 @@ class ServeSettings(_Strict, frozen=True, kw_only=True):
     sighting_tokens: dict[Role, list[Annotated[str, msgspec.Meta(pattern="^sha256:[0-9a-f]{64}$")]]] = {}
 
 
+class CommandsSettings(_Strict, frozen=True, kw_only=True):
+    """Who may give commands: `data_engineer_tokens` are hashes (`sha256:HEX`); without any no sensor can be purged."""
+
+    data_engineer_tokens: list[Annotated[str, msgspec.Meta(pattern="^sha256:[0-9a-f]{64}$")]] = []
+
+
 class WorkerSettings(_Strict, frozen=True, kw_only=True):
     """The worker.
 
@@ -188,12 +195,15 @@ class WebhookSettings(_Strict, frozen=True, kw_only=True):
         Shared with the receiver; signs every call.
     ca_file : str, optional
         PEM with the authorities that are trusted; else the public ones.
+    only_escalated : bool
+        It is told nothing of an alert before it escalates, and everything from then on.
     """
 
     name: Annotated[str, msgspec.Meta(pattern="^[a-z0-9-]+$")]
     url: Annotated[str, msgspec.Meta(pattern="^https?://")]
     secret: Annotated[str, msgspec.Meta(min_length=16)]
     ca_file: str | None = None
+    only_escalated: bool = False
 
 
 class DeliverSettings(_Strict, frozen=True, kw_only=True):
@@ -203,6 +213,11 @@ class DeliverSettings(_Strict, frozen=True, kw_only=True):
     ----------
     alertmanager : AlertmanagerSettings, optional
     webhooks : list of WebhookSettings
+    cap_document : CapDocumentSettings, optional
+        Needed by the next two.
+    cap : list of CapReceiverSettings
+    cap_feed : CapFeedSettings, optional
+    mqtt : AlertMqttSettings, optional
     alert_url : str, optional
         Page of an alert, `{alert_id}` in it is replaced; Alertmanager's generatorURL.
     resend_s : float
@@ -223,6 +238,10 @@ class DeliverSettings(_Strict, frozen=True, kw_only=True):
 
     alertmanager: AlertmanagerSettings | None = None
     webhooks: list[WebhookSettings] = []
+    cap_document: CapDocumentSettings | None = None
+    cap: list[CapReceiverSettings] = []
+    cap_feed: CapFeedSettings | None = None
+    mqtt: AlertMqttSettings | None = None
     alert_url: str | None = None
     resend_s: Annotated[float, msgspec.Meta(gt=0, le=180)] = 60.0
     resolve_for_s: Annotated[float, msgspec.Meta(ge=0)] = 300.0
@@ -260,6 +279,7 @@ class Settings(_Strict, frozen=True, kw_only=True):
     worker: WorkerSettings = WorkerSettings()
     deliver: DeliverSettings = DeliverSettings()
     serve: ServeSettings = ServeSettings()
+    commands: CommandsSettings = CommandsSettings()
     metrics: MetricsSettings = MetricsSettings()
 
 
@@ -283,5 +303,6 @@ def load_settings(path: Path | None = None) -> Settings:
     except OSError as error:
         raise FatalError(f"{chosen}: cannot be read ({error.strerror}); give it with --settings") from None
     except msgspec.DecodeError as error:
-        raise FatalError(f"{chosen}: {error}") from None
+        hint = "; `drukte token new SOURCE` prints the line" if "token_hash" in str(error) else ""
+        raise FatalError(f"{chosen}: {error}{hint}") from None
     return msgspec.structs.replace(settings, city=chosen.parent / settings.city)

@@ -32,10 +32,13 @@ _DELETE_CONTEXT = """
 DELETE FROM live.context
 WHERE CASE WHEN ended THEN changed_at ELSE ends_at END < now() - %(hours)s * interval '1 hour'"""
 _DELETE_ROWS = "DELETE FROM {} WHERE window_start < now() - %(hours)s * interval '1 hour'"
-_DELETE_ENGINE: tuple[LiteralString, ...] = (
+_DELETE_OTHERS: tuple[LiteralString, ...] = (
     "DELETE FROM engine.sensor_day WHERE day < now() - interval '2 years'",
     "DELETE FROM engine.refusal_day WHERE day < now() - interval '2 years'",
     "DELETE FROM engine.integrity WHERE until_at < now() - interval '2 years'",
+    "DELETE FROM privacy.access WHERE at < now() - interval '2 years'",
+    # They may name people: a stamp in the future keeps them no longer.
+    "DELETE FROM live.note WHERE least(at, written_at) < now() - interval '7 days'",
 )
 # One number for all of Drukte's migrations: two runs at once wait for each other.
 _MIGRATION_LOCK = 0x6472756B7465
@@ -162,17 +165,19 @@ def drop_live_older_than(connection: Connection, hours: float) -> int:
     dropped += connection.execute(_DELETE_CONTEXT, {"hours": hours}).rowcount
     dropped += connection.execute(
         "DELETE FROM live.sensor_health WHERE at < now() - %s * interval '1 hour'", (hours,)).rowcount
-    for statement in _DELETE_ENGINE:
+    for statement in _DELETE_OTHERS:
         dropped += connection.execute(statement).rowcount
     query = sql.SQL(_DELETE_ROWS).format(sql.Identifier("live", "sighting"))
     return dropped + connection.execute(query, {"hours": hours}).rowcount
 
 
 def drop_alerts_older_than(connection: Connection, days: float) -> int:
-    """Delete transitions, alerts and deliveries older than `days` by the server's now; how many."""
+    """Delete alerts, their transitions and deliveries, and outcomes of commands older than `days`; how many rows."""
     deleted = 0
     with connection.transaction():
-        for table, stamp in (("transition", "at"), ("alert", "at"), ("delivery", "done_at")):
+        for table, stamp in (
+            ("transition", "at"), ("alert", "at"), ("command_outcome", "at"), ("delivery", "done_at"),
+        ):
             query = sql.SQL("DELETE FROM {} WHERE {} < now() - %s * interval '1 day'").format(
                 sql.Identifier("live", table), sql.Identifier(stamp)
             )

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, only not in its __all__
     AdminClient,
     ConfigResource,
@@ -30,6 +30,8 @@ SNAPSHOT_BYTES = 32_000_000
 MOCK_PARTITIONS = 4
 """librdkafka's mock cluster makes every topic with four partitions; it cannot be told otherwise."""
 _EXISTS = "TOPIC_ALREADY_EXISTS"
+# Of a broker that ends or starts meanwhile; the library does not call them retriable.
+_NO_ANSWER = {KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN}  # noqa: SLF001  # no other names
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,12 @@ def topic_plans(partitions: int) -> list[TopicPlan]:
             Topic.ALERTS, partitions,
             {"message.timestamp.type": "LogAppendTime", "retention.ms": str(7 * 24 * HOUR_MS)},
         ),
+        # Free text that may name people: no longer than an event and its report need. In segments of an hour, so that
+        # seven days are not two weeks, and by the broker's stamp: a sender's could lie in the future.
+        TopicPlan(Topic.NOTES, partitions, {
+            "message.timestamp.type": "LogAppendTime", "segment.ms": str(HOUR_MS),
+            "retention.ms": str(7 * 24 * HOUR_MS),
+        }),
         TopicPlan(Topic.DELIVERIES, partitions, {"retention.ms": str(7 * 24 * HOUR_MS)}),
         TopicPlan(Topic.SEALS, partitions, exact | _size()),
         # Who draws noise twice breaks the promise: what was released is remembered for ever.
@@ -76,6 +84,8 @@ def topic_plans(partitions: int) -> list[TopicPlan]:
         TopicPlan(Topic.CITY, 1, {"retention.ms": "-1", "cleanup.policy": "delete"} | _size()),
         TopicPlan(Topic.DEAD_LETTERS, 1, {"retention.ms": str(7 * 24 * HOUR_MS)}),
         TopicPlan(Topic.DEAD_LETTER_BODIES, 1, exact | _size()),
+        # Names of accounts: the database keeps them for two years, the way there no longer than it needs.
+        TopicPlan(Topic.ACCESS, 1, {"retention.ms": str(30 * 24 * HOUR_MS)}),
     ]
 
 
@@ -229,6 +239,6 @@ def _away(bootstrap: str, error: KafkaException) -> TransientError:
 
 
 def _failed(bootstrap: str, what: str, error: KafkaException) -> TransientError | FatalError:
-    if error.args[0].retriable():
+    if error.args[0].retriable() or error.args[0].code() in _NO_ANSWER:
         return _away(bootstrap, error)
     return FatalError(f"broker {bootstrap}: {what}: {error.args[0].str()}")

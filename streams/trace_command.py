@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import structlog
 import typer
 
+from streams.settings import KafkaSettings
+
 if TYPE_CHECKING:  # a client of Kafka is loaded when the command runs
     from rich.console import Console
 
@@ -49,7 +51,7 @@ def trace(
     who = _who(role)
     loaded = load_settings(settings)
     try:
-        follow(loaded, load_city(loaded.city), wish, lambda subject: _note_access(who, subject),
+        follow(loaded, load_city(loaded.city), wish, lambda subject: _note_access(loaded.kafka, who, subject),
                _print_json if json else _printer(), threading.Event())
     except KeyboardInterrupt:
         return  # the way in which it is ended
@@ -71,10 +73,13 @@ def _who(role: str | None) -> str:
     return role
 
 
-def _note_access(who: str, subject: "Subject") -> None:
+def _note_access(kafka: KafkaSettings, who: str, subject: "Subject") -> None:
+    from schemas.access import Looked
+    from streams.access_log import note_access
+    note_access(kafka, who, Looked.TRACE, [subject.registered.key])
     # Not on standard output, where the events are.
     access = structlog.wrap_logger(structlog.PrintLogger(sys.stderr))
-    access.info("access", who=who, what="trace", sensor=subject.registered.key)
+    access.info("access", who=who, what=Looked.TRACE.value, sensor=subject.registered.key)
 
 
 def _print_json(shown: "Head | Event") -> None:

@@ -150,7 +150,7 @@ Run = Callable[[Settings, City, threading.Event], None]
     (Process.SERVE, run_serve, {("drukte_broker_away", ""): 0.0, ("drukte_lag_messages", "live"): 0.0}),
     (Process.DELIVER, run_deliver, {("drukte_receiver_failures", "meldkamer"): 0.0,
                                     ("drukte_waiting", "receiver meldkamer"): 0.0}),
-    (Process.GATEWAY, run_gateway, {("drukte_waiting", "readings"): 0.0}),
+    (Process.GATEWAY, run_gateway, {("drukte_waiting", "readings"): 0.0, ("drukte_turned_away_total", ""): 0.0}),
 ])
 def test_each_process_tells_its_own(
     process: Process, run: Run, expected: dict[tuple[str, str], float], broker: MockBroker
@@ -174,13 +174,18 @@ def test_each_process_tells_its_own(
 
     thread = threading.Thread(target=go)
     thread.start()
+    text = ""
     try:
-        wait_until(lambda: not thread.is_alive() or expected.items() <= _scraped_or_none(port).items(), 20, "figures")
-        text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+        wait_until(lambda: not thread.is_alive() or expected.items() <= _scraped_or_none(port).items(), 60, "figures")
+        if thread.is_alive():
+            text = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=20).text
     finally:
         stop.set()
-        thread.join(20)
-    assert not failures
+        thread.join(60)
+    if failures:
+        raise failures[0]
+    assert not thread.is_alive()
+    assert "drukte_" in text, "it ended by itself"
     city = small_city().file
     for key in [*city.zones, *city.gates, *city.sensors, *city.sites]:
         assert key not in text

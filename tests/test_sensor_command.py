@@ -27,12 +27,13 @@ def settings(kafka: KafkaSettings) -> Settings:
 def test_a_purge_goes_to_the_partition_of_the_sensors_site() -> None:
     broker = MockBroker()
     try:
-        partition = purge_sensor(settings(broker.kafka), CITY, "cam-plein")
+        purge = purge_sensor(settings(broker.kafka), CITY, "cam-plein", outcome_s=0)
         [message] = broker.read(Topic.SITE_LOG, bool)
     finally:
         broker.close()
-    assert partition == partition_of_site(CITY.ids[IdKind.SITE]["centrum"], broker.kafka.partitions)
-    assert message.partition() == partition
+    assert purge.partition == partition_of_site(CITY.ids[IdKind.SITE]["centrum"], broker.kafka.partitions)
+    assert message.partition() == purge.partition
+    assert not purge.done
     decoded = log_message(message)
     assert (decoded.kind, decoded.command) == (Kind.COMMAND, PurgeSensor(sensor="cam-plein"))
 

@@ -65,6 +65,8 @@ def _adopted(case: Case, alert: Transition, now_us: int) -> list[Transition]:
         return [case.last] if case.last.seq > alert.seq else []
     found = case.last if case.open else None
     case.alert_id, case.seq, case.opened_at_us = alert.alert_id, alert.seq, alert.opened_at_us
+    case.acknowledged, case.escalated, case.exercise = alert.acknowledged, alert.escalated, alert.exercise
+    case.assigned, case.clock_us = alert.assigned, alert.at_us
     if found is None:
         case.state, case.level, case.stale = alert.state_to, alert.level_to, alert.stale
         case.raised = case.cleared = 0
@@ -74,6 +76,8 @@ def _adopted(case: Case, alert: Transition, now_us: int) -> list[Transition]:
         case.last = alert
         return []
     case.seq += 1
-    case.last = replace(found, alert_id=alert.alert_id, seq=case.seq, state_from=alert.state_to,
+    case.last = replace(found, acknowledged=case.acknowledged, escalated=case.escalated, exercise=case.exercise,
+                        assigned=case.assigned,
+                        alert_id=alert.alert_id, seq=case.seq, state_from=alert.state_to,
                         level_from=alert.level_to, cause=Cause.ADOPT, opened_at_us=alert.opened_at_us, at_us=now_us)
     return [case.last]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from schemas.alert import Transition
+from schemas.command import Outcome
 from schemas.context import ContextRecord
 from schemas.health import HealthTable, Purged
 from schemas.live import SCHEMAS, LiveTable
@@ -36,7 +37,7 @@ class HealthRows:
     rows: pa.RecordBatch
 
 
-Effect = LiveRows | Transition | Seal | LiveContext | SightingShown | HealthRows | Purged
+Effect = LiveRows | Transition | Outcome | Seal | LiveContext | SightingShown | HealthRows | Purged
 
 
 def taken_rows(rows: dict[LiveTable, list[pa.RecordBatch]]) -> list[LiveRows]:

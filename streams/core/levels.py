@@ -65,6 +65,10 @@ class LevelEdges:
         self._edges = np.empty(figures.people.shape).T
         """Levels x zones: each level's edges side by side."""
 
+    def forget(self) -> None:
+        """The figures' limits have changed."""
+        self._gain = np.full(len(self._figures.area_m2), np.nan)
+
     def levels(self, counted: Floats, gain: Floats) -> Ints:
         """The level of each zone: how many of its snapped thresholds the counted persons reach."""
         if not np.array_equal(gain, self._gain):

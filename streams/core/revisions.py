@@ -23,6 +23,7 @@ class Revisions:
         self._windows = windows
         self._told = np.zeros((len(layout.place_kind), windows.rings), np.int64)
         self._first_start = np.zeros(len(layout.place_kind), np.int64)
+        self._late: list[tuple[Places, Ints, Ints]] = []
 
     def start(self) -> None:
         """Note the first windows: what lies before them was never told and is not revised."""
@@ -48,6 +49,20 @@ class Revisions:
         is_road = self._layout.place_kind[place] == PlaceKind.ROAD
         in_slots = begin >= self._windows.open_start[place] - RING_SLACK_US
         return np.asarray(is_road & in_slots & (begin >= self._first_start[place]))
+
+    def note(self, channel: Places, begin: Ints, end: Ints) -> None:
+        """Readings of the message at hand that change what was told."""
+        if len(channel):
+            self._late.append((channel, begin, end))
+
+    def noted(self) -> tuple[Places, Ints, Ints]:
+        """The windows that all of them lie in, as `touched`; they are forgotten with it."""
+        late, self._late = self._late, []
+        if not late:
+            none = np.zeros(0, np.int64)
+            return np.zeros(0, np.intp), none, none
+        channel, begin, end = (np.concatenate([one[part] for one in late]) for part in range(3))
+        return self.touched(channel, begin, end)
 
     def touched(self, channel: Places, begin: Ints, end: Ints) -> tuple[Places, Ints, Ints]:
         """The closed windows that readings lie in, each once, and their next revision.

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Live rows of closed windows, in the columns of `schemas.live`."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,8 +29,9 @@ def _status(coverage: Floats, has_value: Mask) -> npt.NDArray[np.int16]:
     return np.where(has_value, partial, Status.MISSING).astype(np.int16)
 
 
-def _batch(schema: pa.Schema, columns: dict[str, npt.NDArray[Any]],
+def batch_of(schema: pa.Schema, columns: dict[str, npt.NDArray[Any]],
            missing: dict[str, Mask]) -> pa.RecordBatch:
+    """Columns as a batch of a schema; where `missing` says so a value is null."""
     arrays = []
     for field in schema:
         value = columns[field.name]
@@ -55,7 +57,7 @@ def zone_rows(layout: Layout, figures: ZoneFigures, windows: ZoneWindows, zone: 
     without = ~has_value
     no_percent = without | np.isnan(capacity)
     permitted = np.where(np.isnan(capacity), 1.0, capacity)
-    return _batch(ZONE_SCHEMA, {
+    return batch_of(ZONE_SCHEMA, {
         "zone": layout.place_number[zone], "window_start": start_us,
         "span_s": layout.place_span_us[zone] // 1_000_000,
         "people_low": low, "people_high": high,
@@ -107,25 +109,48 @@ class _PlaceCounts:
         return np.asarray(covered / np.maximum(channels * self._span, 1))
 
 
-def gate_rows(layout: Layout, slots: Slots, usable: Mask, width_m: Floats, zones_low: Ints, gate: Places,
+@dataclass(frozen=True, slots=True)
+class GateCounts:
+    """What gates counted in one window each, exactly; float64 arrays over the gates.
+
+    Parameters
+    ----------
+    way_in, way_out : arrays
+        Passages.
+    coverage : array
+        Share of the window that was reported.
+    """
+
+    way_in: Floats
+    way_out: Floats
+    coverage: Floats
+
+
+def gate_counts(layout: Layout, slots: Slots, usable: Mask, gate: Places, start_us: Ints) -> GateCounts:
+    """Count the passages of gate windows; `usable` (over channels) says whose readings may be used."""
+    counts = _PlaceCounts(layout, slots, usable, gate, start_us)
+    coverage = counts.coverage(counts.of(Metric.IN) | counts.of(Metric.OUT))
+    return GateCounts(counts.count(Metric.IN), counts.count(Metric.OUT), coverage)
+
+
+def gate_rows(layout: Layout, counts: GateCounts, width_m: Floats, zones_low: Ints, gate: Places,
               start_us: Ints) -> pa.RecordBatch:
     """Rows of gate windows.
 
     Parameters
     ----------
-    usable : bool array over channels
-        Whose readings may be used; see `streams.core.health`.
+    counts : GateCounts
+        Over `gate`.
     width_m : float64 array over `gate`
         Effective widths.
     zones_low : int64 array, gates x 2
         Low edges of the bands of the two zones in that window; 0 for `outside`.
     """
-    counts = _PlaceCounts(layout, slots, usable, gate, start_us)
-    coverage = counts.coverage(counts.of(Metric.IN) | counts.of(Metric.OUT))
+    coverage = counts.coverage
     has_value = coverage > 0
     withheld = gate_withheld(zones_low)
-    in_low, in_high = band(counts.count(Metric.IN))
-    out_low, out_high = band(counts.count(Metric.OUT))
+    in_low, in_high = band(counts.way_in)
+    out_low, out_high = band(counts.way_out)
     metre_minutes = width_m * (layout.place_span_us[gate] / MINUTE_US)
     hidden = ~has_value | withheld
     columns: dict[str, npt.NDArray[Any]] = {
@@ -137,7 +162,7 @@ def gate_rows(layout: Layout, slots: Slots, usable: Mask, width_m: Floats, zones
         "withheld": withheld, "coverage": coverage, "status": _status(coverage, has_value),
     }
     banded = ("in_low", "in_high", "out_low", "out_high", "flow_low_per_m_min", "flow_high_per_m_min")
-    return _batch(GATE_SCHEMA, columns, dict.fromkeys(banded, hidden))
+    return batch_of(GATE_SCHEMA, columns, dict.fromkeys(banded, hidden))
 
 
 def road_rows(layout: Layout, slots: Slots, usable: Mask, road: Places, start_us: Ints,
@@ -161,7 +186,7 @@ def road_rows(layout: Layout, slots: Slots, usable: Mask, road: Places, start_us
         "coverage": coverage, "speed_coverage": speed_coverage, "status": _status(judged, judged > 0),
         "revision": revision,
     }
-    return _batch(ROAD_SCHEMA, columns, {"vehicles": ~has_vehicles, "speed_km_h": np.isnan(speed)})
+    return batch_of(ROAD_SCHEMA, columns, {"vehicles": ~has_vehicles, "speed_km_h": np.isnan(speed)})
 
 
 def _mean_speed(layout: Layout, counts: _PlaceCounts) -> Floats:

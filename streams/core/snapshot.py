@@ -4,6 +4,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -12,18 +13,23 @@ import numpy.typing as npt
 
 from schemas.city import City
 from schemas.city_change import CityChange
+from schemas.command import Outcome
 from schemas.context import ContextRecord
 from schemas.errors import FatalError
 from schemas.sighting import SightingShown
 from streams.core.alerting import Case
+from streams.core.desk import Until
+from streams.core.measures_taken import Clock
 from streams.core.step import Partition
 from streams.core.upgrades import UPGRADES, Kept
 
-STATE_VERSION = 2
+STATE_VERSION = 3
 """Rises whenever the state has other parts or another meaning; `streams.core.upgrades` then has one function more."""
 OLDEST_VERSION = min(UPGRADES)
 """From which an upgrade leads here."""
-_LISTS: dict[str, Any] = {"cases": list[Case], "_changes": list[CityChange], "_purged": list[str],
+_LISTS: dict[str, Any] = {"cases": list[Case], "drilled": list[str], "outcomes": list[Outcome],
+                          "holding": list[Until], "changes": list[CityChange], "_purged": list[str],
+                          "_resting": list[str], "swapped": list[str], "clocks": list[Clock],
                           "records": list[ContextRecord],
                           "last_sightings": list[SightingShown], "pending_sightings": list[SightingShown]}
 _MAGIC = b"DRUKTE-STATE\n"
@@ -52,7 +58,7 @@ def _places(partition: Partition) -> Iterator[tuple[str, object, str]]:
     for name in Partition.STATE:
         yield name, partition, name
     for part_name in Partition.PARTS:
-        part = getattr(partition, part_name)
+        part = attrgetter(part_name)(partition)
         for name in part.STATE:
             yield f"{part_name}.{name}", part, name
 
@@ -102,7 +108,7 @@ def load(encoded: bytes, cities: Callable[[str], City], partitions: int, number:
     except KeyError:
         raise SnapshotError(
             f"snapshot is of a city version that is not known here (sha256 {head.city_sha256})") from None
-    partition = Partition(city, partitions, number, purged=_purged(head))
+    partition = Partition(city, partitions, number, purged=_keys(head, "_purged"), resting=_keys(head, "_resting"))
     _fill(partition, _upgraded(head.version, Kept(_arrays(head, body), dict(head.values)), partition))
     try:
         partition.know(cities)
@@ -111,9 +117,9 @@ def load(encoded: bytes, cities: Callable[[str], City], partitions: int, number:
     return partition
 
 
-def _purged(head: _Head) -> list[str]:
+def _keys(head: _Head, name: str) -> list[str]:
     """Sensors without which the partition is laid out."""
-    return msgspec.json.decode(head.values.get("_purged", b"[]"), type=list[str])
+    return msgspec.json.decode(head.values.get(name, b"[]"), type=list[str])
 
 
 def _arrays(head: _Head, body: bytes) -> dict[str, npt.NDArray[Any]]:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from schemas.alert import Transition
 from schemas.city import City
-from schemas.city_change import CityChange, zone_map
+from schemas.city_change import zone_map
 from schemas.command import Adopt, PurgeSensor
 from schemas.errors import RefusedError
 from schemas.ids import IdKind
@@ -19,19 +19,20 @@ from schemas.live import LiveTable
 from schemas.log import Clock, LogMessage
 from schemas.reading import Batch
 from schemas.refusal import Reason
+from streams.core.alarm import Alarm
+from streams.core.announced import Announced
 from streams.core.context import Context
-from streams.core.counts import LONGEST_SPAN, entry_value
+from streams.core.counts import LONGEST_SPAN, PARTS, entry_value
 from streams.core.effect import Effect, taken_rows
 from streams.core.grain_plan import QUARTER_US, cell_rows
 from streams.core.grains import Grains
 from streams.core.health import Health
-from streams.core.layout import MINUTE_US, Group, PlaceKind, gate_widths_m, layout
+from streams.core.layout import MINUTE_US, Group, PlaceKind, Rate, gate_widths_m, layout
 from streams.core.levels import LevelEdges, zone_figures
 from streams.core.log_time import STEP_US, UNSET, LogTime, first_step_after
 from streams.core.moves import changed_places, check_change, moves_between, purged
 from streams.core.revisions import Revisions
-from streams.core.rows import gate_rows, road_rows, zone_rows
-from streams.core.rules import LevelRules
+from streams.core.rows import gate_counts, gate_rows, road_rows, zone_rows
 from streams.core.sealing import seals_due, seals_of_places
 from streams.core.sensor_days import SensorDays
 from streams.core.sightings import Sightings
@@ -44,8 +45,6 @@ COUNTERS = (
     "readings", "duplicates", "corrections", "overlaps", "late", "ahead", "unknown", "bad-span", "not-counted",
     "revisions", "missed",
 )
-REPEAT_US = 3_600_000_000
-"""Open alerts are told again every hour, so that the topic's retention never forgets one."""
 Mask = npt.NDArray[np.bool_]
 
 
@@ -59,8 +58,8 @@ class Partition:
         How many partitions the deployment has, and which of them this is.
     awaiting_adoption : bool
         After a cold start: no transition is told until the alerts that were open before are adopted.
-    purged : collection of str
-        Keys of sensors that were purged before.
+    purged, resting : collections of str
+        Keys of sensors that were purged before, and of those that operators took out of service.
 
     Attributes
     ----------
@@ -73,25 +72,20 @@ class Partition:
         too late for research as well). No counts of people.
     """
 
-    STATE = ("_next_step", "counters", "_awaiting_adoption", "_changes", "_purged")
-    PARTS = ("_time", "_slots", "_windows", "_revisions", "_states", "_zone_windows", "_rules", "_grains",
-             "_sightings", "_context", "_health", "_sensor_days")
+    STATE = ("_next_step", "counters", "_awaiting_adoption", "_purged", "_resting")
+    PARTS = ("_time", "_announced", "_slots", "_windows", "_revisions", "_states", "_zone_windows", "_grains",
+             "_sightings", "_context", "_health", "_sensor_days", *(f"_alarm.{name}" for name in Alarm.PARTS))
     """Where the rest of the state is; `streams.core.snapshot` copies it out and in."""
 
     def __init__(self, city: City, partitions: int, number: int, awaiting_adoption: bool = False,
-                 purged: Collection[str] = ()) -> None:
+                 purged: Collection[str] = (), resting: Collection[str] = ()) -> None:
         self._partitions, self._number = partitions, number
         self._awaiting_adoption, self._is_recorded = awaiting_adoption, False
         self._time = LogTime()
         self._context = Context()
-        self._purged = sorted(purged)
+        self._purged, self._resting = sorted(purged), sorted(resting)
         self._next_step = 0
-        self._changes: list[CityChange] = []
-        """City versions that are announced and not in force yet, by time."""
-        self._cities: dict[str, City] = {}
-        """Their content, by sha256."""
-        self._revising: list[tuple[npt.NDArray[np.intp], npt.NDArray[np.int64], npt.NDArray[np.int64]]] = []
-        """Late readings of roads in the message at hand: channel, begin and end."""
+        self._announced = Announced()
         self._rows: dict[LiveTable, list[pa.RecordBatch]] = {table: [] for table in LiveTable}
         self._told: list[Effect] = []
         self.counters: Counter[str] = Counter(dict.fromkeys(COUNTERS, 0))
@@ -99,7 +93,7 @@ class Partition:
 
     def _build(self, city: City) -> None:
         self.city = city
-        self.layout = layout(city, self._partitions, self._number, self._purged)
+        self.layout = layout(city, self._partitions, self._number, [*self._purged, *self._resting])
         self._figures = zone_figures(city, self.layout)
         self._level_edges = LevelEdges(self._figures)
         self._zones = len(self._figures.area_m2)
@@ -112,7 +106,8 @@ class Partition:
         self._sensor_days = SensorDays(self.layout)
         self._zone_windows = ZoneWindows(self._zones, self._windows.rings,
                                          self.layout.place_span_us[: self._zones])
-        self._rules = LevelRules(city, self.layout, self._figures, self._windows.rings)
+        self._alarm = Alarm(
+            city, self.layout, self._figures, self._level_edges, self._windows.rings, self._rows)
         self._grains = Grains(self.layout, cell_rows(city, self.layout), int(zone_map(city.file), 16))
         self._sightings = Sightings(city, self.layout, self._figures)
 
@@ -143,13 +138,13 @@ class Partition:
             The batch was numbered by a city version that is not known, or a change of version does not fit; the
             state is as before.
         """
-        if message.batch is not None and message.city_version > self._newest_version:
+        if message.batch is not None and message.city_version > self._announced.newest(self.city):
             raise RefusedError(
                 Reason.CITY_VERSION, f"batch of city version {message.city_version}; the newest known here is "
-                f"{self._newest_version}: publish the newer one with `drukte city publish`"
+                f"{self._announced.newest(self.city)}: publish the newer one with `drukte city publish`"
             )
         if message.change is not None:
-            check_change(message.change, message.city, self.city, self._changes)
+            check_change(message.change, message.city, self.city, self._announced.changes)
         if message.sighting is not None:
             self._sightings.check(message.sighting)
         started = self._time.now_us != UNSET
@@ -160,6 +155,7 @@ class Partition:
             self._revisions.start()
             self._grains.start(self._windows.open_start)
             self._health.start(now_us)
+            self._alarm.inside.start(self._windows.open_start)
             self._sensor_days.start(now_us)
         self._pass_time(now_us)
         if message.batch is not None and len(message.batch) and self._take(message.batch, now_us):
@@ -169,35 +165,45 @@ class Partition:
         if message.context is not None:
             self._told += self._context.take(message.context, now_us)
         if message.change is not None and message.city is not None:
-            self._announce(message.change, message.city)
+            self._announced.take(message.change, message.city, self.city)
         if isinstance(message.command, Adopt):
             self._awaiting_adoption = False
-            self._told += self._rules.adopt(message.command.alerts, now_us)
+            self._told += self._alarm.adopt(message.command.alerts, now_us)
         elif isinstance(message.command, PurgeSensor):
             self._purge(message.command.sensor, now_us)
+        elif message.command is not None:
+            self._told += self._alarm.command(message.command, now_us)
+            self._rest(now_us)
+        if message.baseline is not None:
+            self._alarm.ahead.know_usual(message.baseline)
         if message.sighting is not None:
-            self._told += self._sightings.take(message.sighting)
-        return self._effects()
+            shown = self._sightings.take(message.sighting)
+            self._told += shown
+            for one in shown:
+                self._alarm.sighted(one, now_us)
+        effects, self._told = self._told, []
+        return effects + taken_rows(self._rows)
 
     def _pass_time(self, now_us: int) -> None:
         while self._next_step <= now_us:
             step_us = self._next_step
             self._windows.refresh(step_us)
+            self._alarm.begin_step(step_us)
             states = self._states.at_step(step_us, self._slots, self._health.usable)
             step = judged(states, self._figures, self._level_edges)
             # The window in which the log begins is never closed: nobody saw all of it.
             counts = self._zone_windows.window_of_step(step_us) >= self._windows.open_start[: self._zones]
             self._zone_windows.add(step_us, step, counts)
-            self._told += self._rules.at_step(step_us, step, self._zone_windows, counts)
-            if step_us % REPEAT_US == 0:
-                self._told += self._rules.open_alerts()
+            self._told += self._alarm.at_step(
+                step_us, step, self._zone_windows, counts, self._windows.open_start)
             self._judge_sensors(step_us)
             self._told += self._context.at_step(step_us)
             self._close_due(step_us)
             if step_us % QUARTER_US == 0:
                 self._told += seals_due(self._grains, self.layout, step_us)
-            while self._changes and self._changes[0].effective_at_us <= step_us:
-                self._succeed(self._cities[self._changes.pop(0).sha256], step_us)
+            while (city := self._announced.due(step_us)) is not None:
+                self._succeed(city, step_us)
+            self._rest(step_us)
             self._next_step += STEP_US
         if now_us >= self._windows.next_deadline:
             self._close_due(now_us)
@@ -205,21 +211,14 @@ class Partition:
     def _judge_sensors(self, step_us: int) -> None:
         if step_us % MINUTE_US == 0:
             self._told += self._health.at_minute(step_us, self._windows, self._slots, self._sensor_days)
+            self._told += self._alarm.sensors_judged(step_us, self._health)
         if step_us % QUARTER_US == 0:
             self._told += self._sensor_days.at_quarter(step_us)
 
-    @property
-    def _newest_version(self) -> int:
-        return self._changes[-1].version if self._changes else self.city.version
-
-    def _announce(self, change: CityChange, city: City) -> None:
-        if change.version > self._newest_version:
-            self._cities[change.sha256] = city
-            self._changes.append(change)
-
     def know(self, cities: Callable[[str], City]) -> None:
         """Give a restored partition the content of the versions that are announced; `KeyError` where one lacks."""
-        self._cities = {change.sha256: cities(change.sha256) for change in self._changes}
+        self._announced.know(cities)
+        self._alarm.begin_step(self._next_step - STEP_US)
 
     def _succeed(self, city: City, at_us: int) -> None:
         """Let a city version take over: windows that are over close by the old one, the others by the new one."""
@@ -229,17 +228,22 @@ class Partition:
         moves = moves_between(old.layout, self.layout, at_us)
         gone = ~np.isin(np.arange(len(old.layout.place_kind)), moves.place)
         self._told += seals_of_places(old._grains, old.layout, gone, at_us)
-        self._slots.carry(old._slots, moves)
-        self._windows.carry(old._windows, moves)
-        self._revisions.carry(old._revisions, moves)
-        self._states.carry(old._states, moves)
+        for name in ("_slots", "_windows", "_revisions", "_states"):
+            getattr(self, name).carry(getattr(old, name), moves)
         open_start = self._windows.open_start
         self._zone_windows.carry(old._zone_windows, moves, open_start[: self._zones])
-        self._told += self._rules.carry(old._rules, moves, self._zone_windows, open_start[: self._zones])
+        self._alarm.begin_step(at_us)
+        self._told += self._alarm.carry(old._alarm, moves, self._zone_windows, open_start[: self._zones])
         self._grains.carry(old._grains, moves, open_start)
-        self._health.carry(old._health, moves)
-        self._sensor_days.carry(old._sensor_days, moves)
-        self._sightings.carry(old._sightings, moves)
+        for name in ("_health", "_sensor_days", "_sightings"):
+            getattr(self, name).carry(getattr(old, name), moves)
+
+    def _rest(self, now_us: int) -> None:
+        """Lay the partition out anew where an operator took a sensor out of service, or that time is over."""
+        resting = self._alarm.desk.resting(now_us)
+        if resting != self._resting:
+            self._resting = resting
+            self._succeed(self.city, now_us)
 
     def _purge(self, key: str, now_us: int) -> None:
         """Forget a sensor: its slots, held samples and what it alone brought to cells; its readings are refused."""
@@ -305,11 +309,13 @@ class Partition:
         put = self._slots.put(group, channel, begin, span_us, held, weight, store)
         if store is not None:
             self.counters["late"] += int((late & ~revising & ~put.duplicate).sum())
+            if group.counted and group.semantics is Rate.INTERVAL:
+                self._alarm.inside.late(channel, np.where(late & ~revising & ~put.duplicate, held / PARTS, np.nan))
             self._sensor_days.late(channel[late & ~put.duplicate])
             known = late & ~ahead & self._grains.arrived(group, channel, begin)
             self._sensor_days.repeated(channel[known], (begin + span_us)[known], now_us)
             changed = revising & ~put.duplicate
-            self._revising.append((channel[changed], begin[changed], (begin + span_us)[changed]))
+            self._revisions.note(channel[changed], begin[changed], (begin + span_us)[changed])
         if group.slow:
             self._enter(group, channel, begin, span_us, held, weight, ~ahead, np.zeros(len(begin), np.bool_))
         elif store is not None and group.counted:
@@ -343,14 +349,11 @@ class Partition:
 
     def _revise(self) -> None:
         """Tell road windows again that late readings or corrections of this message changed, each once."""
-        late, self._revising = self._revising, []
-        if not any(len(channel) for channel, _, _ in late):
-            return
-        channel, begin, end = (np.concatenate([one[part] for one in late]) for part in range(3))
-        road, start_us, revision = self._revisions.touched(channel, begin, end)
-        self.counters["revisions"] += len(road)
-        self._rows[LiveTable.ROAD].append(
-            road_rows(self.layout, self._slots, self._health.usable, road, start_us, revision))
+        road, start_us, revision = self._revisions.noted()
+        if len(road):
+            self.counters["revisions"] += len(road)
+            self._rows[LiveTable.ROAD].append(
+                road_rows(self.layout, self._slots, self._health.usable, road, start_us, revision))
 
     def _close_due(self, now_us: int) -> None:
         while True:
@@ -377,24 +380,20 @@ class Partition:
     def _close_zones(self, zone: npt.NDArray[np.intp], start_us: npt.NDArray[np.int64], now_us: int) -> None:
         self._rows[LiveTable.ZONE].append(
             zone_rows(self.layout, self._figures, self._zone_windows, zone, start_us))
-        self._told += self._rules.at_close(zone, start_us, self._zone_windows, now_us)
+        self._told += self._alarm.zones_closed(zone, start_us, self._zone_windows, now_us)
         self._told += self._sightings.closed(zone, start_us, self._zone_windows)
         self._zone_windows.close(zone, start_us)
 
     def _close_gates(self, gate: npt.NDArray[np.intp], start_us: npt.NDArray[np.int64], now_us: int) -> None:
-        del now_us
         joined = self.layout.gate_zones[gate]
         low = np.where(joined >= 0, self._zone_windows.last_low[joined], 0)
-        self._rows[LiveTable.GATE].append(
-            gate_rows(self.layout, self._slots, self._health.usable, self._gate_width_m[gate], low, gate, start_us))
+        counts = gate_counts(self.layout, self._slots, self._health.usable, gate, start_us)
+        rows = gate_rows(self.layout, counts, self._gate_width_m[gate], low, gate, start_us)
+        self._rows[LiveTable.GATE].append(rows)
+        self._told += self._alarm.gates_closed(gate, start_us, counts, rows, self._zone_windows.last_low, now_us)
 
     def _close_roads(self, road: npt.NDArray[np.intp], start_us: npt.NDArray[np.int64], now_us: int) -> None:
-        del now_us
         self._revisions.closed(road, start_us)
-        first = np.zeros(len(road), np.int64)
-        self._rows[LiveTable.ROAD].append(
-            road_rows(self.layout, self._slots, self._health.usable, road, start_us, first))
-
-    def _effects(self) -> list[Effect]:
-        effects, self._told = self._told, []
-        return effects + taken_rows(self._rows)
+        rows = road_rows(self.layout, self._slots, self._health.usable, road, start_us, np.zeros(len(road), np.int64))
+        self._rows[LiveTable.ROAD].append(rows)
+        self._told += self._alarm.roads_closed(road, start_us, rows, now_us)

@@ -35,13 +35,15 @@ class ZoneThresholds:
 def level_people(zone: Zone, profile: Profile) -> list[float]:
     """People in the zone from which level 1, 2, ... holds: the lower of the two columns, as the worse counts.
 
+    The zone's facility and time type choose the density column; the permit's number gives the other one.
     Infinity where neither column applies to the zone.
     """
     columns = []
     if zone.capacity is not None and profile.percent_of_capacity is not None:
         columns.append([percent / 100 * zone.capacity for percent in profile.percent_of_capacity])
-    if zone.facility in profile.density_per_m2:
-        columns.append([density * zone.area_m2 for density in profile.density_per_m2[zone.facility]])
+    densities = profile.densities(zone.time_type)
+    if zone.facility in densities:
+        columns.append([density * zone.area_m2 for density in densities[zone.facility]])
     if not columns:
         return [np.inf] * (len(profile.levels) - 1)
     return [min(limits) for limits in zip(*columns, strict=True)][1:]

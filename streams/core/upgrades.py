@@ -3,12 +3,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from streams.core.alarm import Alarm
 from streams.core.layout import Rate
 from streams.core.slots import EMPTY
 from streams.core.step import Partition
@@ -57,11 +59,14 @@ def from_version_1(kept: Kept, partition: Partition) -> Kept:
 def _fill_part(kept: Kept, name: str, part: Any) -> None:
     """Give a part that the older version did not have the state of a fresh partition."""
     for attribute in part.STATE:
-        value = getattr(part, attribute)
-        if isinstance(value, np.ndarray):
-            kept.arrays[f"{name}.{attribute}"] = value
-        else:
-            kept.values[f"{name}.{attribute}"] = msgspec.Raw(msgspec.json.encode(value))
+        _fill_attribute(kept, f"{name}.{attribute}", getattr(part, attribute))
+
+
+def _fill_attribute(kept: Kept, name: str, value: object) -> None:
+    if isinstance(value, np.ndarray):
+        kept.arrays[name] = value
+    else:
+        kept.values[name] = msgspec.Raw(msgspec.json.encode(value))
 
 
 def _fill_health(kept: Kept, partition: Partition) -> None:
@@ -93,5 +98,39 @@ def _arrived(kept: Kept, partition: Partition) -> npt.NDArray[np.int64]:
     return counted
 
 
-UPGRADES: dict[int, Callable[[Kept, Partition], Kept]] = {1: from_version_1}
+def from_version_2(kept: Kept, partition: Partition) -> Kept:
+    """Cases lay zone by zone and now lie rule by rule; nothing was estimated, forecast or commanded."""
+    alarm, old = partition._alarm, "_rules."
+    kept.values["_announced.changes"] = kept.values.pop("_changes")
+    kept.values["_resting"] = msgspec.Raw(b"[]")
+    for name in Alarm.PARTS:
+        _fill_part(kept, f"_alarm.{name}", attrgetter(name)(alarm))
+    _fill_attribute(kept, "_zone_windows.last_band", partition._zone_windows.last_band)
+    order = _rule_by_rule(partition)
+    cases = msgspec.json.decode(kept.values.pop(f"{old}cases"), type=list[msgspec.Raw])
+    kept.values["_alarm.book.cases"] = msgspec.Raw(msgspec.json.encode([cases[at] for at in order]))
+    kept.arrays["_alarm.book.busy"] = kept.arrays.pop(f"{old}_busy")[order]
+    for name in ("_over_up", "_over_down"):
+        kept.arrays[f"_alarm.levels.{name}"] = kept.arrays.pop(old + name)[:, order]
+    for name in ("_level_before", "_window_level_before"):
+        kept.arrays[f"_alarm.levels.{name}"] = kept.arrays.pop(old + name)
+    now_us = msgspec.json.decode(kept.values["_time.now_us"], type=int)
+    alarm.inside.start(kept.arrays["_windows.open_start"])
+    if now_us >= 0:
+        _fill_attribute(kept, "_alarm.inside._next_minute", alarm.inside._next_minute)
+    return kept
+
+
+def _rule_by_rule(partition: Partition) -> npt.NDArray[np.intp]:
+    """For each case of now its number of then; only level rules were known."""
+    keys = partition._alarm.book.keys()
+    rules = {key: at for at, key in enumerate(partition.city.file.rules)}
+    zones = {key: at for at, key in enumerate(partition.layout.place_key)}
+    then = sorted(range(len(keys)), key=lambda at: (zones[keys[at][0]], rules[keys[at][1]]))
+    order = np.empty(len(keys), np.intp)
+    order[then] = np.arange(len(keys))
+    return order
+
+
+UPGRADES: dict[int, Callable[[Kept, Partition], Kept]] = {1: from_version_1, 2: from_version_2}
 """By the version that they begin with."""

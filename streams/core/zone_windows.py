@@ -66,7 +66,7 @@ def judged(states: ZoneStates, figures: ZoneFigures, level_edges: LevelEdges) ->
 class ZoneWindows:
     """Running maxima of the windows that are open, and the band of those closed last."""
 
-    STATE = ("low", "high", "level", "_share", "_before", "_before_start", "last_low")
+    STATE = ("low", "high", "level", "_share", "_before", "_before_start", "last_low", "last_band")
 
     def __init__(self, zones: int, rings: int, span_us: Ints) -> None:
         self._span_us = span_us
@@ -81,6 +81,8 @@ class ZoneWindows:
         self._before_start = np.full((rings, zones), -1, np.int64)
         self.last_low = np.zeros(zones, np.int64)
         """Low edge of the window closed last; 0 where it was missing or none is closed."""
+        self.last_band = np.full((2, zones), NO_VALUE, np.int64)
+        """Low and high edge of the same, `NO_VALUE` where it was missing."""
 
     def carry(self, old: "ZoneWindows", moves: Moves, open_start: Ints) -> None:
         """Go on with the windows of zones that stay; a zone that changed is judged anew from there on.
@@ -89,6 +91,7 @@ class ZoneWindows:
         """
         new, was = moves.zones(len(self._span_us))
         self.last_low[new] = old.last_low[was]
+        self.last_band[:, new] = old.last_band[:, was]
         rings = min(self._rings, old._rings)
         first = open_start[new] // self._span_us[new]
         for kept in ("low", "high", "level", "_share"):
@@ -138,11 +141,20 @@ class ZoneWindows:
         known = (self._before_start[at] == start_us - back) & (self._before[at] >= 0) & (now >= 0)
         return np.where(known, np.sign(now - self._before[at]), np.nan)
 
+    def rise_per_min(self, zone: Zones, start_us: Ints) -> Floats:
+        """By how many people a minute the low edge rose in five minutes (or one longer window); NaN if not known."""
+        back_us = np.maximum(TREND_BACK_US // self._span_us[zone], 1) * self._span_us[zone]
+        at = self.ring(zone, start_us - back_us), zone
+        now = self.low[self.ring(zone, start_us), zone]
+        known = (self._before_start[at] == start_us - back_us) & (self._before[at] >= 0) & (now >= 0)
+        return np.where(known, (now - self._before[at]) * 60_000_000 / back_us, np.nan)
+
     def close(self, zone: Zones, start_us: Ints) -> None:
         """Forget a window's steps; keep its band for trends and gates."""
         at = self.ring(zone, start_us), zone
         self._before[at], self._before_start[at] = self.low[at], start_us
         self.last_low[zone] = np.maximum(self.low[at], 0)
+        self.last_band[:, zone] = self.low[at], self.high[at]
         for kept in (self.low, self.high, self.level):
             kept[at] = NO_VALUE
         self._share[at] = 0.0

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Alerts out: Alertmanager and signed webhooks, each delivery recorded."""
+"""Alerts out: Alertmanager, signed webhooks, CAP documents with a feed of them, MQTT; each delivery recorded."""

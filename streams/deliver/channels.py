@@ -179,18 +179,12 @@ class AlertmanagerChannel(Channel):
         return Answer(200) if refused else answer
 
 
-class WebhookChannel(Channel):
-    """Tells one webhook every transition, signed, an alert's in their order."""
+class LineChannel(Channel):
+    """Tells one receiver every transition, an alert's in their order; a failed one is tried again."""
 
-    def __init__(
-        self, webhook: WebhookSettings, deliver: DeliverSettings, caller: Caller, alerts: Alerts,
-        wording: Wording, record: Record,
-    ) -> None:
-        super().__init__(webhook.name, alerts, record)
-        self._secret = webhook.secret
-        self._caller = caller
-        self._wording = wording
-        self._line = Line(webhook.name, patience(deliver), deliver.queue_limit)
+    def __init__(self, name: str, deliver: DeliverSettings, alerts: Alerts, record: Record) -> None:
+        super().__init__(name, alerts, record)
+        self._line = Line(name, patience(deliver), deliver.queue_limit)
 
     def __len__(self) -> int:
         """As `Channel.__len__`."""
@@ -198,8 +192,17 @@ class WebhookChannel(Channel):
 
     def add(self, told: Told, *, outdated: bool) -> None:
         """Take a transition."""
-        self._settle(self._line.add(told, wall_us(), outdated=outdated))
+        now_us = wall_us()
+        if self._wants(told):
+            self._settle(self._line.add(told, now_us, outdated=outdated))
+        else:
+            self._settle([self._line.passed_over(told, now_us)])
         self._news.set()
+
+    def _wants(self, told: Told) -> bool:
+        """Whether the receiver is to hear of it at all."""
+        del told
+        return True
 
     async def _serve(self) -> float | None:
         waiting, settled = self._line.take(wall_us())
@@ -212,6 +215,30 @@ class WebhookChannel(Channel):
             self._settle([] if delivery is None else [delivery])
         next_try_us = self._line.next_try_us()
         return None if next_try_us is None else max(0.0, (next_try_us - wall_us()) / SECOND_US)
+
+    @abstractmethod
+    async def _send(self, waiting: Waiting) -> Answer:
+        """Tell the receiver; whatever goes wrong is an answer."""
+
+
+class WebhookChannel(LineChannel):
+    """Tells one webhook every transition, or those from an escalation on, signed."""
+
+    def __init__(
+        self, webhook: WebhookSettings, deliver: DeliverSettings, caller: Caller, alerts: Alerts,
+        wording: Wording, record: Record,
+    ) -> None:
+        super().__init__(webhook.name, deliver, alerts, record)
+        self._secret = webhook.secret
+        self._only_escalated = webhook.only_escalated
+        self._caller = caller
+        self._wording = wording
+
+    def _wants(self, told: Told) -> bool:
+        one = told.transition
+        if one.escalated or not self._only_escalated:
+            return True
+        return any(old.escalated for old in self._alerts.earlier(one.alert_id, one.seq))
 
     async def _send(self, waiting: Waiting) -> Answer:
         one = waiting.told.transition

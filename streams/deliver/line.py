@@ -73,6 +73,10 @@ class Line:
         self._length -= 1
         return [self._settled(untried[0], Outcome.SUPERSEDED, now_us)]
 
+    def passed_over(self, told: Told, now_us: int) -> Delivery:
+        """Settle a transition that the receiver does not want."""
+        return self._settled(Waiting(told), Outcome.NOT_WANTED, now_us)
+
     def next_try_us(self) -> int | None:
         """When the next transition is due; None while nothing waits."""
         return min((alert.next_try_us for alert in self._alerts.values()), default=None)

@@ -9,7 +9,7 @@ import httpx
 
 from streams.deliver.patience import Answer
 from streams.door_settings import ClientTls
-from streams.tls import client_context
+from streams.tls import client_context, failure
 
 
 class Caller:
@@ -54,4 +54,4 @@ class Caller:
             ) as response:
                 return Answer(response.status_code)
         except (httpx.HTTPError, TimeoutError) as error:
-            return Answer(None, type(error).__name__)
+            return Answer(None, failure(error, "the receiver's ca_file in [deliver]"))

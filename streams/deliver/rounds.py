@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What Alertmanager is told in one round: the present state of all alerts, never their history. Pure.
 
-An open alert is told again every round, so that an Alertmanager that was restarted knows it again; a closed
-one for some minutes. Times are wall times in microseconds since 1970, UTC.
+An active alert is told again every round, so that an Alertmanager that was restarted knows it again; one that closed
+or was suppressed is told as ended, for some minutes. Times are wall times in microseconds since 1970, UTC.
 """
 
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class Rounds:
         Shared with the other receivers; taken from, never changed.
     patience : Patience
     resolve_for_s : float
-        How long a closed alert is told again.
+        How long a closed or suppressed alert is told again.
     """
 
     def __init__(self, receiver: str, alerts: Alerts, patience: Patience, resolve_for_s: float) -> None:
@@ -61,8 +61,9 @@ class Rounds:
     def begin(self, now_us: int) -> Round:
         """What to send now; counts as a try of everything that is new in it."""
         settled = self._outdated(now_us)
-        self._refused &= {_key(alert) for alert in self._alerts.current()}
-        telling = [alert for alert in self._alerts.current() if self._is_due(alert, now_us)]
+        current = list(self._alerts.current(drills_apart=True))
+        self._refused &= {_key(alert) for alert in current}
+        telling = [alert for alert in current if self._is_due(alert, now_us)]
         for alert in telling:
             new = self._undelivered.get(_key(alert))
             if new is not None:
@@ -74,7 +75,7 @@ class Rounds:
         if _key(alert) in self._refused:
             return False
         fresh = now_us - alert.newest.appended_us < self._resolve_for_us
-        return alert.newest.open or fresh or _key(alert) in self._undelivered
+        return alert.active or fresh or _key(alert) in self._undelivered
 
     def _outdated(self, now_us: int) -> list[Delivery]:
         """Settle what is not the present state of its case, and what closed too long ago to matter."""
@@ -83,7 +84,7 @@ class Rounds:
             alert = self._alerts[key[0]]
             too_old = now_us - new.told.appended_us > self._patience.limit_s * SECOND_US
             outcome = None
-            if key != _key(alert) or not self._alerts.is_current(key[0]):
+            if key != _key(alert) or not self._alerts.is_current(key[0], drills_apart=True):
                 age_s = (now_us - new.told.appended_us) / SECOND_US
                 stale = not new.attempts and age_s > self._patience.stale_s
                 outcome = Outcome.SKIPPED_STALE if stale else Outcome.SUPERSEDED

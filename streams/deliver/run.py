@@ -20,14 +20,18 @@ from schemas.log import Topic
 from streams import metrics
 from streams.cities import Cities
 from streams.clock import wall_us
+from streams.deliver.cap_channel import FEED, CapChannel, CapFeedChannel, Documents, documents
+from streams.deliver.cap_wording import CapWording
 from streams.deliver.channels import ALERTMANAGER, AlertmanagerChannel, Channel, WebhookChannel
 from streams.deliver.dispatch import Dispatch, deliveries
 from streams.deliver.log import TopicReader
+from streams.deliver.mqtt_channel import MQTT, MqttChannel
 from streams.deliver.patience import Patience
 from streams.deliver.post import Caller
 from streams.deliver.present import Alerts
 from streams.deliver.record import Recorder
 from streams.deliver.wording import Wording
+from streams.kafka_client import check_admitted
 from streams.metrics import Figure
 from streams.settings import DeliverSettings, KafkaSettings, Settings
 from streams.topics import ensure_topics
@@ -71,6 +75,7 @@ def run_deliver(settings: Settings, city: City, stop: threading.Event | None = N
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, partial(_set, stop))
+    check_admitted(settings.kafka)
     asyncio.run(_Deliver(settings, city, stop).run())
 
 
@@ -79,15 +84,23 @@ def _set(stop: threading.Event, *_: object) -> None:
 
 
 def check_receivers(deliver: DeliverSettings) -> None:
-    """Raise `FatalError` where the settings name no receiver, or two of one name."""
-    names = [webhook.name for webhook in deliver.webhooks]
-    if not names and deliver.alertmanager is None:
+    """Raise `FatalError` where the settings name no receiver, two of one name, or CAP without a sender."""
+    names = [webhook.name for webhook in deliver.webhooks] + [receiver.name for receiver in deliver.cap]
+    if not names and deliver.alertmanager is None and deliver.cap_feed is None and deliver.mqtt is None:
         raise FatalError(
-            "drukte.toml: [deliver] names no receiver; add [deliver.alertmanager] or [[deliver.webhooks]]"
+            "drukte.toml: [deliver] names no receiver; add [deliver.alertmanager], [[deliver.webhooks]], "
+            "[[deliver.cap]], [deliver.cap_feed] or [deliver.mqtt]"
         )
-    if len({*names, ALERTMANAGER}) <= len(names):
+    taken = {ALERTMANAGER, FEED, MQTT}
+    if len({*names, *taken}) < len(names) + len(taken):
         raise FatalError(
-            f"drukte.toml: deliver.webhooks: each needs a name of its own, and {ALERTMANAGER!r} is taken"
+            "drukte.toml: deliver.webhooks and deliver.cap: each needs a name of its own, and "
+            f"{ALERTMANAGER!r}, {FEED!r} and {MQTT!r} are taken"
+        )
+    if deliver.cap_document is None and (deliver.cap or deliver.cap_feed is not None):
+        raise FatalError(
+            "drukte.toml: deliver.cap and deliver.cap_feed need a section [deliver.cap_document] with "
+            'sender = "NAME@ORGANISATION"'
         )
 
 
@@ -98,7 +111,10 @@ class _Deliver:
         self._alerts = Alerts()
         self._cities = Cities(city, settings.kafka)
         self._city = city
-        self._wording = Wording(city, settings.deliver.alert_url)
+        deliver = settings.deliver
+        self._wording = Wording(city, deliver.alert_url)
+        self._cap = None if deliver.cap_document is None else CapWording(
+            city, self._wording, deliver.cap_document, deliver.alert_url)
         self._recorder = Recorder(settings.kafka)
         self._forget_at_s = time.monotonic() + FORGET_EVERY_S
         self._told: Sequence[Channel] = ()
@@ -141,6 +157,21 @@ class _Deliver:
         for webhook in deliver.webhooks:
             caller = await stack.enter_async_context(_caller(deliver, webhook.url, webhook.ca_file))
             found.append(WebhookChannel(webhook, deliver, caller, self._alerts, self._wording, record))
+        if self._cap is not None and deliver.cap_document is not None:
+            document = documents(self._alerts, self._cap)
+            found += await self._cap_channels(stack, document, deliver.cap_document.sender)
+        if deliver.mqtt is not None:
+            found.append(MqttChannel(deliver.mqtt, deliver, self._alerts, self._wording, record))
+        return found
+
+    async def _cap_channels(self, stack: AsyncExitStack, document: Documents, sender: str) -> list[Channel]:
+        deliver = self._settings.deliver
+        found: list[Channel] = []
+        for receiver in deliver.cap:
+            caller = await stack.enter_async_context(_caller(deliver, receiver.url, receiver.ca_file))
+            found.append(CapChannel(receiver, deliver, caller, self._alerts, document, self._recorder.record))
+        if deliver.cap_feed is not None:
+            found.append(CapFeedChannel(deliver.cap_feed, deliver, sender, self._alerts, document))
         return found
 
     async def _serve(self, reader: TopicReader, channels: Sequence[Channel]) -> None:
@@ -200,6 +231,8 @@ class _Deliver:
                 log.info("city version in force", version=present.version)
                 self._city = present
                 self._wording.take_over(present)
+                if self._cap is not None:
+                    self._cap.take_over(present)
             await asyncio.to_thread(self._stop.wait, CITY_S)
 
     async def _retried(self, action: Callable[[], T]) -> T:

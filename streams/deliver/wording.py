@@ -4,6 +4,8 @@
 Everything about people comes from the band of the transition; nothing here knows a value.
 """
 
+import math
+
 from schemas.alert import State, Transition
 from schemas.alertmanager import PostedAlert, labels, rfc3339
 from schemas.city import City
@@ -12,6 +14,13 @@ from schemas.roads import RoadTable
 from streams.deliver.present import Alert, Told
 
 UNKNOWN = "onbekend"
+NOBODY_CAN_SAY = "niet te zeggen"
+ARROWS = {-1: "↓", 0: "→", 1: "↑"}
+_UNITS = {
+    "persons": "personen", "persons/m2": "personen/m2", "persons/min": "personen/min", "percent": "%",
+    "persons/m/min": "personen/m/min", "probability": "kans", "km/h": "km/u", "share": "aandeel",
+    "standard deviations": "standaardafwijkingen",
+}
 _STATES = {
     State.FIRING: "nu {level}",
     State.RECOVERING: "neemt af, nu {level}",
@@ -32,6 +41,15 @@ def people_text(low: int | None, high: int | None) -> str:
     if low == 0 and high is not None:
         return f"<{high + 1}"
     return band_text(low, high)
+
+
+def minutes_text(low: float | None, high: float | None) -> str:
+    """Minutes as a range, whole and outwards; open where one end is not known."""
+    first = None if low is None else math.floor(low)
+    last = None if high is None else math.ceil(high)
+    if first is None or last is None:
+        return f">= {first}" if first is not None else f"<= {last}" if last is not None else NOBODY_CAN_SAY
+    return band_text(first, last)
 
 
 class Wording:
@@ -55,9 +73,11 @@ class Wording:
         self._road_names = _road_names(city.roads)
 
     def place_name(self, place: str) -> str:
-        """The name of a zone or a road's measuring site."""
-        zone = self._file.zones.get(place)
-        return zone.name if zone is not None else self._road_names.get(place, place)
+        """The name of a zone, a gate or a road's measuring site."""
+        zone, gate = self._file.zones.get(place), self._file.gates.get(place)
+        if zone is not None:
+            return zone.name
+        return gate.name or place if gate is not None else self._road_names.get(place, place)
 
     def level(self, one: Transition) -> str:
         """The profile's word for the level that the alert has now."""
@@ -70,14 +90,22 @@ class Wording:
         """One Dutch line: which place, how it stands."""
         text = _STATES.get(one.state_to, "{level}").format(level=self.level(one))
         stale = ", geen gegevens" if one.stale else ""
-        return f"{self.place_name(one.place)}: {text}{stale}"
+        muted = ", onderdrukt" if one.suppressed else ""
+        return f"{self.place_name(one.place)}: {text}{stale}{muted}"
 
     def description(self, one: Transition) -> str:
         """What stands behind it, in Dutch."""
         parts = [f"Regel {one.rule}", f"mensen {people_text(one.people_low, one.people_high)}"]
         if one.percent_low is not None:
             parts.append(f"{band_text(one.percent_low, one.percent_high)} % van de toegestane bezetting")
+        if one.limit is not None:
+            parts.append(f"gemeten {band_text(one.low, one.high, 2)}, grens {one.limit:g} {self._unit(one)}")
+        if one.trend is not None:
+            parts.append(f"verloop {ARROWS[one.trend]}")
+        if one.next_low_min is not None or one.next_high_min is not None:
+            parts.append(f"volgend niveau over {minutes_text(one.next_low_min, one.next_high_min)} min")
         parts.append(f"dekking {int(one.coverage * 100)} %")
+        parts.append(str(one.certainty))
         if one.stale:
             parts.append("er komen geen gegevens: het niveau is dat van voor de storing")
         return "; ".join(parts) + "."
@@ -93,13 +121,31 @@ class Wording:
             "percent": band_text(one.percent_low, one.percent_high),
             "coverage": f"{one.coverage:.2f}",
             "profile": f"{one.profile} v{one.city_version}",
-            "stale": "true" if one.stale else "false",
+            "stale": _yes(one.stale),
             "alert_id": one.alert_id,
             "window_start": rfc3339(one.window_start_us),
             "window_end": rfc3339(one.window_end_us),
             "opened_at": rfc3339(one.opened_at_us),
         }
-        return texts | self._density(one)
+        return texts | self._flags(one) | self._density(one)
+
+    def _flags(self, one: Transition) -> dict[str, str]:
+        """Flags, and what only some alerts have; an annotation without a text would not be kept."""
+        texts = {
+            "certainty": str(one.certainty),
+            "acknowledged": _yes(one.acknowledged),
+            "escalated": _yes(one.escalated),
+            "suppressed": _yes(one.suppressed),
+            "minutes_to_next": minutes_text(one.next_low_min, one.next_high_min),
+            "assigned": one.assigned,
+            "trend": "" if one.trend is None else ARROWS[one.trend],
+            "limit": "" if one.limit is None else f"{one.limit:g} {self._unit(one)}",
+            "measured": "" if one.low is None else f"{band_text(one.low, one.high, 2)} {self._unit(one)}",
+        }
+        return {name: text for name, text in texts.items() if text}
+
+    def _unit(self, one: Transition) -> str:
+        return _UNITS.get(one.unit, one.unit)
 
     def _density(self, one: Transition) -> dict[str, str]:
         zone = self._file.zones.get(one.place)
@@ -111,12 +157,13 @@ class Wording:
         return {"density": f"{band_text(low, high, 2)} p/m2"}
 
     def posted(self, alert: Alert) -> PostedAlert:
-        """An alert's present state for Alertmanager."""
+        """An alert's present state for Alertmanager; a suppressed one has ended there."""
         one = alert.newest.transition
         url = None if self._alert_url is None else self._alert_url.replace("{alert_id}", one.alert_id)
         return PostedAlert(
-            labels=labels(one), annotations=self.annotations(one), starts_at=rfc3339(alert.starts_us),
-            ends_at=None if alert.ends_us is None else rfc3339(alert.ends_us), generator_url=url,
+            labels=labels(one, exercise=one.exercise), annotations=self.annotations(one),
+            starts_at=rfc3339(alert.starts_us),
+            ends_at=None if alert.inactive_us is None else rfc3339(alert.inactive_us), generator_url=url,
         )
 
     def event(self, told: Told, starts_us: int, *, late: bool) -> AlertEvent:
@@ -124,7 +171,7 @@ class Wording:
         one = told.transition
         return AlertEvent(
             alert_id=one.alert_id, seq=one.seq, site=one.site, place=one.place,
-            place_name=self.place_name(one.place), rule=one.rule, severity=one.severity, exercise=False,
+            place_name=self.place_name(one.place), rule=one.rule, severity=one.severity, exercise=one.exercise,
             measure=one.measure, unit=one.unit, state_from=one.state_from, state_to=one.state_to,
             level_from=one.level_from, level_to=one.level_to, level=self.level(one), stale=one.stale,
             late=late, people=people_text(one.people_low, one.people_high), people_low=one.people_low,
@@ -133,8 +180,14 @@ class Wording:
             window_start=rfc3339(one.window_start_us), window_end=rfc3339(one.window_end_us),
             opened_at=rfc3339(one.opened_at_us), at=rfc3339(one.at_us), starts_at=rfc3339(starts_us),
             ends_at=None if told.open else rfc3339(max(told.appended_us, starts_us)),
-            summary=self.summary(one),
+            summary=self.summary(one), acknowledged=one.acknowledged, escalated=one.escalated,
+            suppressed=one.suppressed, assigned=one.assigned, certainty=one.certainty, low=one.low, high=one.high,
+            limit=one.limit, trend=one.trend, next_low_min=one.next_low_min, next_high_min=one.next_high_min,
         )
+
+
+def _yes(flag: bool) -> str:
+    return "true" if flag else "false"
 
 
 def _road_names(roads: RoadTable) -> dict[str, str]:

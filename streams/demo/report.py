@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from schemas.live import LiveTable, Status
+from schemas.live import WINDOW_TABLES, LiveTable, Status
 from streams.serve.document import Document
 
 PAGE_LIMIT_S = 5.0
@@ -112,7 +112,7 @@ def read_database(
     """
     alerts = _alerts(connection, begin, speed)
     return DatabaseReport(
-        tables={table.value: _table(connection, table) for table in LiveTable},
+        tables={table.value: _table(connection, table) for table in WINDOW_TABLES},
         level_changes=_number(connection, _LEVEL_CHANGES),
         transitions=_number(connection, "SELECT count(*) FROM live.transition"),
         alerts_opened=len(alerts),

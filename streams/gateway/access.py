@@ -6,7 +6,7 @@ import hmac
 import ipaddress
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from schemas.errors import FatalError
@@ -30,6 +30,21 @@ def new_token() -> tuple[str, str]:
 def token_hash(token: str) -> str:
     """The hash of a token; a plain one is enough for a secret of 256 random bits."""
     return "sha256:" + hashlib.sha256(token.encode()).hexdigest()
+
+
+def fits_any(token: str, hashes: Iterable[str]) -> bool:
+    """Whether the token is one of those whose hashes are given; tells nothing by the time that it takes.
+
+    None of them is compared with something too, so that an empty list cannot be told from one without the token.
+    """
+    shown = token_hash(token)
+    return any([hmac.compare_digest(shown, one) for one in (*hashes, _NOBODY)])  # noqa: C419  # all are compared
+
+
+def bearer_token(authorization: str) -> str:
+    """The token of an `Authorization: Bearer TOKEN` header, or an empty text."""
+    kind, _, token = authorization.partition(" ")
+    return token if kind.lower() == "bearer" else ""
 
 
 @dataclass(slots=True)
@@ -87,9 +102,7 @@ class Access:
         Takes the same time for a source that does not exist.
         """
         known = self._sources.get(source, SourceSettings())
-        shown = token_hash(token)
-        fits = [hmac.compare_digest(shown, one) for one in (known.token_hash or [_NOBODY])]
-        return any(fits) or (not known.token_hash and known.hmac_secret is not None)
+        return fits_any(token, known.token_hash) or (not known.token_hash and known.hmac_secret is not None)
 
     def needs_signature(self, source: str) -> bool:
         """Whether the source signs its bodies."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
+from typing import NoReturn
 
 import msgspec
 from litestar import Litestar, Response, get, post
@@ -102,7 +103,7 @@ def make_app(
         What `/health` shows beside the state.
     """
     access = Access(settings)
-    entrance = Entrance(access, settings, stopping)
+    entrance = Entrance(access, settings, stopping, intake.turn_away)
 
     def check_known(source: str) -> None:
         if not intake.knows(source):
@@ -146,10 +147,14 @@ class Entrance:
     access : Access
     settings : GatewaySettings
     stopping : asyncio.Event
+    turn_away : callable
+        Told of each request that has no right to a source.
     """
 
-    def __init__(self, access: Access, settings: GatewaySettings, stopping: asyncio.Event) -> None:
+    def __init__(self, access: Access, settings: GatewaySettings, stopping: asyncio.Event,
+                 turn_away: Callable[[], None]) -> None:
         self._access = access
+        self._turn_away = turn_away
         self._proven = Bodies(settings.body_limit_bytes, stopping, BODIES_BYTES)
         self._unproven = Bodies(settings.body_limit_bytes, stopping, UNPROVEN_BYTES)
 
@@ -165,7 +170,7 @@ class Entrance:
         admitted = access.admits(source, headers.get("authorization", "").removeprefix("Bearer ").strip())
         signed = access.signs and SIGNATURE in headers
         if not (signed or (admitted and not access.needs_signature(source))):
-            raise _unauthorized()
+            self._refuse()
         pool = self._unproven if signed else self._proven
         if not signed:
             self._put_off(source)
@@ -173,11 +178,18 @@ class Entrance:
             body = await pool.read(request)
             # One expression: a sender without the token must not find out which of the two failed.
             if not admitted & access.is_signed(source, headers.get(SIGNATURE, ""), body):
-                raise _unauthorized()
+                self._refuse()
             if signed:
                 self._put_off(source)
             self._check_size(source, len(body))
             yield body
+
+    def _refuse(self) -> NoReturn:
+        self._turn_away()
+        raise Problem(
+            HTTPStatus.UNAUTHORIZED, "no source is open to this sender; is the token right, and the source?",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
 
     async def _sized(self, pool: Bodies, source: str, request: AnyRequest) -> bytes:
         body = await pool.read(request)
@@ -197,13 +209,6 @@ class Entrance:
                 HTTPStatus.TOO_MANY_REQUESTS, "too many requests of this source; send more readings in each",
                 headers={"Retry-After": str(math.ceil(wait_s))},
             )
-
-
-def _unauthorized() -> Problem:
-    return Problem(
-        HTTPStatus.UNAUTHORIZED, "no source is open to this sender; is the token right, and the source?",
-        headers={"WWW-Authenticate": "Bearer"},
-    )
 
 
 async def _answer(intake: Intake, source: str, body: bytes, context: Context) -> Response[bytes]:

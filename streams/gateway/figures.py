@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from streams import metrics
+from streams.gateway.door_states import DoorStates
 from streams.gateway.edge import Edge
 from streams.gateway.outlet import Outlet
 from streams.gateway.producer import LogProducer
@@ -23,6 +24,7 @@ class GatewayFigures:
     outlet: Outlet
     producer: LogProducer
     edge: Edge | None
+    doors: DoorStates
 
     def read(self) -> Iterator[Figure]:
         """All figures of this moment; sources are added up."""
@@ -35,10 +37,16 @@ class GatewayFigures:
         yield Figure(metrics.READINGS, self.tally.readings, "written")
         yield Figure(metrics.TICKS, self.tally.ticks)
         yield Figure(metrics.LETTERS_LOST, self.tally.letters_lost)
+        yield Figure(metrics.TURNED_AWAY, self.tally.turned_away)
         yield Figure(metrics.WAITING, self.outlet.waiting_readings, "readings")
         yield Figure(metrics.WAITING, len(self.producer), "producer-messages")
         yield from metrics.refused_figures(_by_reason(self.tally))
+        yield from self.doors.figures()
         yield from self._of_edge()
+
+    def health(self) -> dict[str, object]:
+        """What `/health` shows."""
+        return {**self.tally.as_dict(), "doors": self.doors.as_dict()}
 
     def _of_edge(self) -> Iterator[Figure]:
         if self.edge is None:

@@ -13,6 +13,7 @@ from schemas.errors import RefusedError, TransientError
 from schemas.refusal import Reason, Refusal
 from streams.door_settings import FolderSettings
 from streams.gateway.backoff import delay_s
+from streams.gateway.door_states import DoorState
 from streams.gateway.intake import Intake
 
 DONE, REFUSED = "done", "refused"
@@ -60,13 +61,17 @@ class Folder:
     intake : Intake
     limit_bytes : int
         Larger files are refused unread.
+    state : DoorState
     """
 
-    def __init__(self, source: str, settings: FolderSettings, intake: Intake, limit_bytes: int) -> None:
+    def __init__(
+        self, source: str, settings: FolderSettings, intake: Intake, limit_bytes: int, state: DoorState
+    ) -> None:
         self._source = source
         self._settings = settings
         self._intake = intake
         self._limit_bytes = limit_bytes
+        self._state = state
         self._seen: dict[Path, _Mark] = {}
 
     async def run(self) -> NoReturn:
@@ -76,8 +81,10 @@ class Folder:
             try:
                 await self.look()
                 failures = 0
+                self._state.succeeded()
             except (TransientError, OSError) as error:
                 failures += 1
+                self._state.failed()
                 reason = str(error) if isinstance(error, TransientError) else error.strerror
                 log.warning("folder not read", source=self._source, reason=reason, failures=failures)
             await asyncio.sleep(delay_s(failures) if failures else self._settings.poll_s)
@@ -93,6 +100,7 @@ class Folder:
             The folder cannot be read or written.
         """
         found = await asyncio.to_thread(self._files)
+        self._state.waiting_files = len(found)
         still = [one for one in found if self._seen.get(one.path) == one.mark]
         self._seen = {one.path: one.mark for one in found}
         for one in sorted(still, key=lambda one: (one.mark[1], one.path.name)):
@@ -120,6 +128,8 @@ class Folder:
         where = REFUSED if refused and not readings else DONE
         await asyncio.to_thread(self._put_away, found.path, where, report)
         self._seen.pop(found.path, None)
+        self._state.waiting_files -= 1
+        self._state.took(refused)
         log.info("file taken in", source=self._source, to=where, readings=readings,
                  refused=sum(one.count for one in refused))
 

@@ -164,6 +164,30 @@ class Intake:
         self.refuse(source, len(body), refusals, self._kept(source, body, refusals, context))
         return Taken(sum(len(one.batch) for one in numbered), shortened(refusals))
 
+    async def take_flawless(self, source: str, bodies: Sequence[bytes]) -> bool:
+        """Take in many small bodies of native JSON at once, far cheaper than one by one.
+
+        Returns
+        -------
+        bool
+            False where nothing was done, since the source has another format or something is to be refused: then
+            take each by itself.
+
+        Raises
+        ------
+        TransientError
+            As `take`.
+        """
+        await self._versions.until_ready()
+        if self._format(source, self._relevant()) != NATIVE or sum(map(len, bodies)) > INLINE_BYTES:
+            return False
+        numbered, refusals = self.read_messages(source, bodies)
+        if refusals:
+            return False
+        await self._outlet.send(source, numbered)
+        self._tally.requests += len(bodies)
+        return True
+
     async def _take_context(self, source: str, body: bytes) -> Taken:
         present = self._versions.timeline.at(now_us(self._settings.clock)).city
         try:
@@ -264,9 +288,7 @@ class Intake:
         return numbered, refusals
 
     def _refuse_whole(self, source: str, size: int, refused: RefusedError) -> None:
-        self.refuse(source, size, [
-            Refusal(reason=Reason(refused.reason), where="the whole body", detail=str(refused))
-        ])
+        self.refuse(source, size, [whole_refusal(refused)])
 
     def _kept(self, source: str, body: bytes, refusals: list[Refusal], context: Context) -> KeptBody | None:
         spoken = self._format(source, self._relevant())
@@ -275,6 +297,10 @@ class Intake:
         if not self._keeps_bodies or not strict or body.startswith(GZIP_MAGIC):
             return None
         return kept_body(source, body, context, [one.reason for one in refusals])
+
+    def turn_away(self) -> None:
+        """Count a request that showed no right to any source."""
+        self._tally.turned_away += 1
 
     def refuse(self, source: str, size: int, refusals: list[Refusal], kept: KeptBody | None = None) -> None:
         """Count refusals and send their dead letters; `size` is the bytes of what held them, `kept` itself."""
@@ -298,6 +324,11 @@ class Intake:
     def _letter_settled(self, sent: asyncio.Future[None]) -> None:
         if not sent.cancelled() and isinstance(sent.exception(), TransientError):
             self._tally.letters_lost += 1
+
+
+def whole_refusal(refused: RefusedError) -> Refusal:
+    """The refusal of a body as a whole."""
+    return Refusal(reason=Reason(refused.reason), where="the whole body", detail=str(refused))
 
 
 def _observed(spoken: Format, body: bytes, source: Source, context: Context) -> Observed:

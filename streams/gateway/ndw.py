@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""NDW: fetch a publication when it has changed, and hand it to the intake."""
+"""Publications of NDW and others: fetch one when it has changed, and hand it to the intake."""
 
 import asyncio
 import random
@@ -14,8 +14,10 @@ import structlog
 
 from schemas.errors import RefusedError, TransientError
 from schemas.roads import NDW_SOURCE
-from streams.gateway.intake import Intake
+from streams.gateway.door_states import DoorKind, DoorState
+from streams.gateway.intake import Intake, Taken, whole_refusal
 from streams.settings import NdwSettings
+from streams.tls import failure
 
 PUBLICATION_BYTES = 64_000_000
 """The largest publication as it is sent (compressed); the national one has some 3 MB."""
@@ -61,10 +63,20 @@ class FileFeed:
 
 @dataclass(slots=True)
 class UrlFeed:
-    """A publication on the web, asked for with the marks of the last answer (ETag, Last-Modified)."""
+    """A publication on the web, asked for with the marks of the last answer (ETag, Last-Modified).
+
+    Parameters
+    ----------
+    client : httpx.AsyncClient
+    url : str
+        Shown without its query, which may hold a key.
+    trust : str
+        What says whom to trust, for messages.
+    """
 
     client: httpx.AsyncClient
     url: str
+    trust: str = "environment variable SSL_CERT_FILE"
     _marks: dict[str, str] = field(default_factory=dict, init=False)
 
     async def changed(self) -> bytes | None:
@@ -74,10 +86,10 @@ class UrlFeed:
                 if answer.status_code == httpx.codes.NOT_MODIFIED:
                     return None
                 if answer.status_code != httpx.codes.OK:
-                    raise TransientError(f"{self.url} answers {answer.status_code}")
+                    raise TransientError(f"{_shown(self.url)} answers {answer.status_code}")
                 body = await self._body(answer)
         except httpx.HTTPError as error:
-            raise TransientError(f"{self.url}: {type(error).__name__}") from None
+            raise TransientError(f"{_shown(self.url)}: {failure(error, self.trust)}") from None
         asked_by = {"etag": "If-None-Match", "last-modified": "If-Modified-Since"}
         self._marks = {
             question: answer.headers[mark] for mark, question in asked_by.items() if mark in answer.headers
@@ -90,9 +102,13 @@ class UrlFeed:
         async for part in answer.aiter_raw():
             size += len(part)
             if size > PUBLICATION_BYTES:
-                raise TransientError(f"{self.url} sends more than {PUBLICATION_BYTES} bytes")
+                raise TransientError(f"{_shown(self.url)} sends more than {PUBLICATION_BYTES} bytes")
             parts.append(part)
         return b"".join(parts)
+
+
+def _shown(url: str) -> str:
+    return urlsplit(url)._replace(query="", fragment="").geturl()
 
 
 def wait_s(poll_s: float, failures: int, jitter: float) -> float:
@@ -114,7 +130,8 @@ def wait_s(poll_s: float, failures: int, jitter: float) -> float:
 
 
 async def poll(
-    feed: Feed, intake: Intake, poll_s: float, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    feed: Feed, intake: Intake, poll_s: float, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    state: DoorState | None = None,
 ) -> None:
     """Fetch and hand over for ever; cancel it to stop.
 
@@ -127,39 +144,48 @@ async def poll(
     poll_s : float
     sleep : callable
         Waits so many seconds.
+    state : DoorState, optional
+        Names the source; without one it is NDW.
     """
     failures = 0
     body: bytes | None = None
+    state = state or DoorState(DoorKind.PULL, NDW_SOURCE)
     while True:
         try:
             body = await feed.changed() or body
             if body is not None:
-                await _hand_over(intake, body)
+                state.took((await _hand_over(intake, state.source, body)).refused)
                 body = None
             failures = 0
+            state.succeeded()
         except TransientError as error:
             failures += 1
-            log.warning("NDW not read", reason=str(error), failures=failures)
+            state.failed()
+            log.warning("publication not read", source=state.source, reason=str(error), failures=failures)
         except RefusedError as refused:
             # The intake has counted it; the next publication may be sound.
             body = None
             failures += 1
-            log.warning("NDW publication refused", reason=refused.reason, failures=failures)
+            state.failed()
+            state.took([whole_refusal(refused)])
+            log.warning("publication refused", source=state.source, reason=refused.reason, failures=failures)
         await sleep(wait_s(poll_s, failures, random.random()))  # noqa: S311  # no secret
 
 
-async def poll_ndw(settings: NdwSettings, intake: Intake) -> None:
+async def poll_ndw(settings: NdwSettings, intake: Intake, state: DoorState | None = None) -> None:
     """Poll the feed of the settings for ever: `http(s)://...`, or `file:///...`."""
     address = urlsplit(settings.url)
     if address.scheme == "file":
-        await poll(FileFeed(Path(unquote(address.path))), intake, settings.poll_s)
+        await poll(FileFeed(Path(unquote(address.path))), intake, settings.poll_s, state=state)
         return
     async with httpx.AsyncClient(timeout=TIMEOUT, follow_redirects=True) as client:
-        await poll(UrlFeed(client, settings.url), intake, settings.poll_s)
+        await poll(UrlFeed(client, settings.url), intake, settings.poll_s, state=state)
 
 
-async def _hand_over(intake: Intake, body: bytes) -> None:
-    taken = await intake.take(NDW_SOURCE, body)
+async def _hand_over(intake: Intake, source: str, body: bytes) -> Taken:
+    taken = await intake.take(source, body)
     log.info(
-        "NDW publication taken in", readings=taken.readings, refused=sum(one.count for one in taken.refused)
+        "publication taken in", source=source, readings=taken.readings, records=taken.records,
+        refused=sum(one.count for one in taken.refused),
     )
+    return taken

@@ -9,6 +9,7 @@ import datetime as dt
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import NoReturn
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -17,7 +18,8 @@ import structlog
 from schemas.errors import FatalError, RefusedError, TransientError
 from streams.door_settings import ClientTls, PullSettings
 from streams.gateway.backoff import delay_s
-from streams.gateway.intake import Intake
+from streams.gateway.door_states import DoorKind, DoorState
+from streams.gateway.intake import Intake, whole_refusal
 from streams.gateway.vendor_api import TIMEOUT, Api, Asker, EcoCounter, Telraam
 from streams.tls import client_context
 
@@ -49,16 +51,19 @@ class Puller:
     api : Api
     now : callable
         The deployment's clock.
+    state : DoorState, optional
     """
 
     def __init__(
-        self, source: str, settings: PullSettings, intake: Intake, api: Api, now: Callable[[], dt.datetime]
+        self, source: str, settings: PullSettings, intake: Intake, api: Api, now: Callable[[], dt.datetime],
+        state: DoorState | None = None,
     ) -> None:
         self._source = source
         self._settings = settings
         self._intake = intake
         self._api = api
         self._now = now
+        self._state = state or DoorState(DoorKind.PULL, source)
         self._done: dict[str, dt.datetime] = {}
 
     async def run(self) -> NoReturn:
@@ -68,9 +73,11 @@ class Puller:
             try:
                 readings = await self.round()
                 failures = 0
+                self._state.succeeded()
                 log.info("pulled", source=self._source, readings=readings)
             except TransientError as error:
                 failures += 1
+                self._state.failed()
                 log.warning("not pulled", source=self._source, reason=str(error), failures=failures)
             await asyncio.sleep(delay_s(failures, LONGEST_WAIT_S) if failures else self._settings.poll_s)
 
@@ -103,7 +110,9 @@ class Puller:
                 try:
                     taken = await self._intake.take(self._source, body, {"channel": device})
                     readings += taken.readings
+                    self._state.took(taken.refused)
                 except RefusedError as refused:
+                    self._state.took([whole_refusal(refused)])
                     # In the dead letters; the next answer may be sound, and the overlap asks for this time again.
                     log.warning("pulled body refused", source=self._source, reason=refused.reason)
             self._done[device] = until
@@ -118,7 +127,8 @@ class Puller:
 
 @asynccontextmanager
 async def puller(
-    source: str, settings: PullSettings, intake: Intake, zone: str, now: Callable[[], dt.datetime]
+    source: str, settings: PullSettings, intake: Intake, zone: str, now: Callable[[], dt.datetime],
+    state: DoorState | None = None,
 ) -> AsyncIterator[Puller]:
     """A puller with a connection of its own.
 
@@ -129,6 +139,7 @@ async def puller(
     zone : str
         Time zone of the source, for services that are asked in local time.
     now : callable
+    state : DoorState, optional
 
     Raises
     ------
@@ -143,12 +154,18 @@ async def puller(
         asker = Asker(client)
         api: Api = Telraam(settings, asker) if settings.kind == "telraam" else EcoCounter(
             settings, asker, ZoneInfo(zone))
-        yield Puller(source, settings, intake, api, now)
+        yield Puller(source, settings, intake, api, now, state)
 
 
 def check_pull(source: str, settings: PullSettings) -> None:
     """Refuse settings that cannot work; raises `FatalError`."""
     section = f"drukte.toml: gateway.pulls.{source}"
+    if settings.kind == "publication":
+        if settings.api_key or settings.devices:
+            raise FatalError(f"{section}: a publication is fetched whole; `api_key` and `devices` do not concern it")
+        return
+    if urlsplit(settings.url)[2:] != ("", "", ""):
+        raise FatalError(f"{section}.url: give the address of the service alone, without a path")
     if settings.kind == "telraam" and not (settings.api_key and settings.devices):
         raise FatalError(f"{section}: Telraam needs `api_key`, and its segments as `devices`")
     if settings.kind == "eco-counter" and not (settings.user and settings.password):

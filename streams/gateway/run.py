@@ -18,6 +18,7 @@ from streams.cities import Cities
 from streams.clock import now_us
 from streams.gateway.access import check_guarded
 from streams.gateway.door import make_app
+from streams.gateway.door_states import DoorKind, DoorStates
 from streams.gateway.edge import Edge
 from streams.gateway.figures import GatewayFigures
 from streams.gateway.intake import Intake
@@ -28,6 +29,7 @@ from streams.gateway.sources import check_sources, start_sources
 from streams.gateway.tally import Tally
 from streams.gateway.versions import Versions
 from streams.http_server import check_address_free, make_server, scheme, stop_signals, until
+from streams.kafka_client import check_admitted
 from streams.metrics import Process, metrics_endpoint
 from streams.settings import GatewaySettings, NdwSettings, Settings
 from streams.topics import ensure_topics
@@ -65,6 +67,7 @@ async def _serve(settings: Settings, city: City, stop: threading.Event, delivery
     if settings.clock.kind is Clock.DATA:
         now_us(settings.clock)  # says what is wrong
     check_guarded(settings.gateway)
+    await asyncio.to_thread(check_admitted, settings.kafka)
     check_address_free(settings.gateway.host, settings.gateway.port, "gateway")
     tally = Tally()
     producer = LogProducer(settings.kafka, delivery_s)
@@ -77,10 +80,11 @@ async def _serve(settings: Settings, city: City, stop: threading.Event, delivery
         check_sources(settings.gateway, intake)
         edge = _edge(settings, city, intake, outlet)
         stopping = asyncio.Event()
-        app = make_app(intake, settings.gateway, stopping, lambda: outlet.acknowledged_s, tally.as_dict)
-        figures = GatewayFigures(settings.clock, tally, outlet, producer, edge)
+        doors = DoorStates()
+        figures = GatewayFigures(settings.clock, tally, outlet, producer, edge, doors)
+        app = make_app(intake, settings.gateway, stopping, lambda: outlet.acknowledged_s, figures.health)
         with stop_signals(stop), metrics_endpoint(settings.metrics, Process.GATEWAY, figures.read):
-            await _run_until_stopped(settings, _Parts(app, outlet, intake, stopping, edge, versions, city), stop)
+            await _run_until_stopped(settings, _Parts(app, outlet, intake, stopping, edge, versions, city, doors), stop)
     finally:
         left = await asyncio.to_thread(producer.close, STOP_S)
         log.info("gateway stopped", undelivered_messages=left, **tally.as_dict())
@@ -95,6 +99,7 @@ class _Parts:
     edge: Edge | None
     versions: Versions
     city: City
+    doors: DoorStates
 
 
 def _version_now(settings: Settings, versions: Versions) -> int:
@@ -110,7 +115,7 @@ async def _run_until_stopped(settings: Settings, parts: _Parts, stop: threading.
     background = [asyncio.create_task(_tick(settings, parts), name="tick")]
     if settings.gateway.ndw is not None:
         background.append(asyncio.create_task(_poll(settings.gateway.ndw, parts), name="NDW"))
-    background += start_sources(settings, parts.city, parts.intake, partial(_ready, parts.versions))
+    background += start_sources(settings, parts.city, parts.intake, partial(_ready, parts.versions), parts.doors)
     edge = [] if parts.edge is None else [asyncio.create_task(_take_edge(parts.edge, parts), name="edge")]
     stopped = asyncio.create_task(until(stop), name="stop")
     try:
@@ -160,7 +165,7 @@ async def _ready(versions: Versions) -> None:
 
 async def _poll(ndw: NdwSettings, parts: _Parts) -> None:
     await _ready(parts.versions)
-    await poll_ndw(ndw, parts.intake)
+    await poll_ndw(ndw, parts.intake, parts.doors.add(DoorKind.PULL, NDW_SOURCE))
 
 
 async def _take_edge(edge: Edge, parts: _Parts) -> None:

@@ -7,16 +7,21 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from functools import partial
 from typing import Any
 
+import structlog
+
 from schemas.city import City
 from schemas.errors import FatalError
 from streams.clock import now_us
 from streams.door_settings import PullSettings
+from streams.gateway.door_states import DoorKind, DoorState, DoorStates
 from streams.gateway.folders import Folder
 from streams.gateway.intake import Intake
 from streams.gateway.mqtt import MqttDoor
+from streams.gateway.publication import poll_publication
 from streams.gateway.pulls import check_pull, puller
 from streams.settings import GatewaySettings, Settings
 
+log = structlog.get_logger(__name__)
 Named = tuple[str, Coroutine[Any, Any, None]]
 
 
@@ -31,6 +36,10 @@ def check_sources(gateway: GatewaySettings, intake: Intake) -> None:
     for section, source in _named_sources(gateway):
         if not intake.knows(source):
             raise FatalError(f"drukte.toml: {section}: the city file has no source {source!r}; mend one of the two")
+    for source in gateway.sources:
+        if not intake.knows(source):  # it may come with a later version of the city
+            log.warning("settings for a source that the city file has not", section=f"gateway.sources.{source}",
+                        do="is it spelt as in [sources]? until then its token opens nothing")
     for source, pull in gateway.pulls.items():
         check_pull(source, pull)
     for source, folder in gateway.folders.items():
@@ -46,7 +55,7 @@ def _named_sources(gateway: GatewaySettings) -> Iterator[tuple[str, str]]:
 
 
 def start_sources(
-    settings: Settings, city: City, intake: Intake, ready: Callable[[], Awaitable[None]]
+    settings: Settings, city: City, intake: Intake, ready: Callable[[], Awaitable[None]], states: DoorStates
 ) -> list[asyncio.Task[None]]:
     """Start the doors; each waits for `ready` first. Cancel the tasks to stop them.
 
@@ -58,6 +67,8 @@ def start_sources(
     intake : Intake
     ready : callable
         Returns once the city versions are known.
+    states : DoorStates
+        Gets one of each door.
     """
     async def once_ready(run: Coroutine[Any, Any, None]) -> None:
         try:
@@ -68,27 +79,31 @@ def start_sources(
         await run
 
     return [
-        asyncio.create_task(once_ready(run), name=name) for name, run in _doors(settings, city, intake)
+        asyncio.create_task(once_ready(run), name=name) for name, run in _doors(settings, city, intake, states)
     ]
 
 
-def _doors(settings: Settings, city: City, intake: Intake) -> Iterator[Named]:
+def _doors(settings: Settings, city: City, intake: Intake, states: DoorStates) -> Iterator[Named]:
     gateway = settings.gateway
     if gateway.mqtt is not None:
-        yield "MQTT", MqttDoor(gateway.mqtt, intake).run()
+        yield "MQTT", MqttDoor(gateway.mqtt, intake, states.add(DoorKind.MQTT)).run()
     for source, folder in gateway.folders.items():
         limit_bytes = gateway.decompressed_limit_bytes
-        yield f"folder of {source}", Folder(source, folder, intake, limit_bytes).run()
+        state = states.add(DoorKind.FOLDER, source)
+        yield f"folder of {source}", Folder(source, folder, intake, limit_bytes, state).run()
     for source, pull in gateway.pulls.items():
         known = city.file.sources.get(source)
         zone = city.file.timezone if known is None or known.timezone is None else known.timezone
-        yield f"pull of {source}", _pull(source, pull, intake, zone, partial(_now, settings))
+        state = states.add(DoorKind.PULL, source)
+        run = poll_publication(pull, intake, state) if pull.kind == "publication" else _pull(
+            source, pull, intake, zone, partial(_now, settings), state)
+        yield f"pull of {source}", run
 
 
 async def _pull(
-    source: str, pull: PullSettings, intake: Intake, zone: str, now: Callable[[], dt.datetime]
+    source: str, pull: PullSettings, intake: Intake, zone: str, now: Callable[[], dt.datetime], state: DoorState
 ) -> None:
-    async with puller(source, pull, intake, zone, now) as one:
+    async with puller(source, pull, intake, zone, now, state) as one:
         await one.run()
 
 

@@ -24,6 +24,8 @@ class Tally:
         Refused messages that described one person, by the field; never a value.
     letters_lost : int
         Dead letters that the broker did not take.
+    turned_away : int
+        Requests whose token or signature opened no source: of nobody, so never by source.
     """
 
     requests: int = 0
@@ -33,6 +35,7 @@ class Tally:
     refused: Counter[tuple[str, Reason]] = field(default_factory=Counter)
     person_level: Counter[tuple[str, str]] = field(default_factory=Counter)
     letters_lost: int = 0
+    turned_away: int = 0
 
     def refuse(self, source: str, refusals: list[Refusal]) -> None:
         """Count refusals of one source; of person-level ones also the fields, by their fixed names."""
@@ -54,6 +57,7 @@ class Tally:
             "refused": _nested(self.refused),
             "person_level": _nested(self.person_level),
             "letters_lost": self.letters_lost,
+            "turned_away": self.turned_away,
         }
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from schemas.errors import TransientError
 from streams.door_settings import PullSettings
+from streams.tls import failure
 
 ANSWER_BYTES = 16_000_000
 TIMEOUT = httpx.Timeout(60.0, connect=10.0)
@@ -65,7 +66,8 @@ class Asker:
                 finally:
                     await answer.aclose()
         except (httpx.HTTPError, TimeoutError) as error:
-            raise TransientError(f"{self.client.base_url.host}: {type(error).__name__}") from None
+            why = failure(error, "the ca_file of its gateway.pulls")
+            raise TransientError(f"{self.client.base_url.host}: {why}") from None
         return answer.status_code, body, answer.headers
 
     def remember(self, address: str, headers: httpx.Headers) -> None:

@@ -26,7 +26,7 @@ CONTEXT_KEPT = 5_000
 LIFE_KEPT = 12
 """Newest changes of an alert that are told."""
 OPEN_STATES = (State.FIRING, State.RECOVERING, State.PENDING)
-_PLACE = {LiveTable.ZONE: "zone", LiveTable.GATE: "gate", LiveTable.ROAD: "zone"}
+_PLACE = {LiveTable.ZONE: "zone", LiveTable.GATE: "gate", LiveTable.ROAD: "zone", LiveTable.INSIDE: "zone"}
 
 
 @dataclass(slots=True)
@@ -95,7 +95,7 @@ class Board:
         buffer = RowBuffer()
         buffer.add(message)
         for table, rows in buffer.live.items():
-            for values in rows.values():
+            for values in rows.values() if table in _PLACE else ():
                 row = dict(zip(SCHEMAS[table].names, values, strict=True))
                 if self._take_row(table, row):
                     changed.places[table].add(row[_PLACE[table]])

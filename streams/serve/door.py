@@ -7,12 +7,14 @@ from importlib.resources import files
 import msgspec
 from litestar import Litestar, Response, get, post
 from litestar.datastructures import MutableScopeHeaders
+from litestar.params import FromPath
 from litestar.response import Stream as StreamedResponse
 from litestar.types import Message, Scope
 
 from streams.http_problem import AnyRequest, Problem, problem_handlers
 from streams.serve import document
 from streams.serve.drawing import page
+from streams.serve.purge import PurgeDesk
 from streams.serve.show import Show
 from streams.serve.sightings import BODY_BYTES, SightingDesk
 
@@ -36,7 +38,7 @@ HEADERS = {
 }
 
 
-def make_app(show: Show, desk: SightingDesk) -> Litestar:
+def make_app(show: Show, desk: SightingDesk, purges: PurgeDesk) -> Litestar:
     """The ASGI application.
 
     Parameters
@@ -44,7 +46,9 @@ def make_app(show: Show, desk: SightingDesk) -> Litestar:
     show : Show
         The polygons of its city are drawn once for each version.
     desk : SightingDesk
-        Takes what is posted; all else only reads.
+        Takes sightings.
+    purges : PurgeDesk
+        Takes purges of sensors; all else only reads.
     """
     drawn: dict[str, bytes] = {}
     script, style = _asset("page.js").encode(), _asset("page.css").encode()
@@ -84,6 +88,12 @@ def make_app(show: Show, desk: SightingDesk) -> Litestar:
             await request.body(), request.headers.get("content-type", ""), request.headers.get("authorization", ""))
         return Response(msgspec.json.encode(receipt), status_code=202, media_type=JSON)
 
+    @post("/api/sensors/{key:str}/purge", request_max_body_size=BODY_BYTES)
+    async def purge(key: FromPath[str], request: AnyRequest) -> Response[bytes]:
+        receipt = await purges.take(
+            key, request.headers.get("content-type", ""), request.headers.get("authorization", ""))
+        return Response(msgspec.json.encode(receipt), status_code=200 if receipt.done else 202, media_type=JSON)
+
     @get("/health")
     async def health() -> Response[bytes]:
         well = show.stream is document.Stream.OK
@@ -94,7 +104,7 @@ def make_app(show: Show, desk: SightingDesk) -> Litestar:
         return Response(msgspec.json.encode(told), status_code=200 if well else 503, media_type=JSON)
 
     return Litestar(
-        [root, page_script, page_style, events, state, sightings, health],
+        [root, page_script, page_style, events, state, sightings, purge, health],
         exception_handlers=problem_handlers(), before_send=[_add_headers],
         openapi_config=None, logging_config=None,
     )

@@ -12,8 +12,10 @@ from schemas.errors import FatalError
 from schemas.log import Clock
 from streams.clock import now_us
 from streams.http_server import check_address_free, make_server, scheme, stop_signals, until
+from streams.kafka_client import check_admitted
 from streams.metrics import Process, metrics_endpoint
 from streams.serve.door import make_app
+from streams.serve.purge import PurgeDesk
 from streams.serve.show import Show
 from streams.serve.sightings import SightingDesk
 from streams.settings import Settings
@@ -46,9 +48,10 @@ async def _serve(settings: Settings, city: City, stop: threading.Event) -> None:
     if settings.clock.kind is Clock.DATA:
         now_us(settings.clock)  # says what is wrong
     check_address_free(settings.serve.host, settings.serve.port, "serve")
+    await asyncio.to_thread(check_admitted, settings.kafka)
     show = Show(settings.kafka, settings.clock, city)
     desk = SightingDesk(settings, lambda: show.city)
-    app = make_app(show, desk)
+    app = make_app(show, desk, PurgeDesk(settings, lambda: show.city))
     try:
         with stop_signals(stop), metrics_endpoint(settings.metrics, Process.SERVE, show.figures):
             await _run_until_stopped(settings, show, app, stop)

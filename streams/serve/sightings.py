@@ -2,7 +2,6 @@
 """Sightings come in: who may tell one, whether it can be judged, and its way into the site's partition of the log."""
 
 import datetime as dt
-import hmac
 import uuid
 from collections.abc import Callable
 from http import HTTPStatus
@@ -18,7 +17,7 @@ from schemas.log import Kind, LogMessage, Topic, encode_log
 from schemas.sighting import OLDEST_S, Role, Sighting
 from streams.clock import now_us
 from streams.core.layout import partition_of_site
-from streams.gateway.access import token_hash
+from streams.gateway.access import bearer_token, fits_any
 from streams.gateway.producer import LogProducer
 from streams.http_problem import Problem
 from streams.settings import Settings
@@ -28,7 +27,6 @@ AHEAD_S = 30.0
 """So far may the clock of a telephone be ahead."""
 RETRY_S = 5
 SOURCE = "serve"
-_NOBODY = "sha256:" + "0" * 64
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 log = structlog.get_logger(__name__)
@@ -108,11 +106,8 @@ class SightingDesk:
             if self._settings.serve.host not in _LOOPBACK:
                 raise Problem(HTTPStatus.FORBIDDEN, "no role may tell sightings here; see serve.sighting_tokens")
             return
-        kind, _, token = authorization.partition(" ")
-        shown = token_hash(token) if kind.lower() == "bearer" else ""
-        roles = self._tokens if role is None else {role: self._tokens.get(role, [])}
-        fits = [hmac.compare_digest(shown, one) for hashes in roles.values() for one in (hashes or [_NOBODY])]
-        if not any(fits):
+        roles = self._tokens.values() if role is None else [self._tokens.get(role, [])]
+        if not fits_any(bearer_token(authorization), [one for hashes in roles for one in hashes]):
             raise Problem(HTTPStatus.UNAUTHORIZED, "the token does not fit this role",
                           headers={"WWW-Authenticate": "Bearer"})
 

@@ -14,7 +14,7 @@ from schemas.errors import FatalError, TransientError
 from schemas.log import Clock, Topic
 from streams.cities import Cities
 from streams.clock import now_us, wall_us
-from streams.kafka_client import connection, is_hopeless
+from streams.kafka_client import check_admitted, connection, is_hopeless
 from streams.settings import ClockSettings, Settings
 from streams.trace.events import Event, event
 from streams.trace.following import Following
@@ -81,6 +81,7 @@ def trace(
     """
     end_s = None if wish.for_s is None else time.monotonic() + wish.for_s
     present_us = now_us(settings.clock)
+    check_admitted(settings.kafka)
     subject = _found(settings, city, wish.sensor, present_us)
     note_access(subject)
     show(subject.head)

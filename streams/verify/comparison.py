@@ -10,7 +10,7 @@ import msgspec
 from schemas.alert import Transition
 from schemas.city import City
 from schemas.ids import IdKind
-from schemas.live import LiveTable
+from schemas.live import WINDOW_TABLES, LiveTable
 from streams.core.counts import LONGEST_GAP
 from streams.core.layout import RING_SLACK_US, Layout, PlaceKind
 from streams.verify.stored import (
@@ -84,7 +84,7 @@ class Report(msgspec.Struct, kw_only=True):
 
     messages: int = 0
     refused: int = 0
-    rows: dict[str, int] = msgspec.field(default_factory=lambda: {str(table): 0 for table in LiveTable})
+    rows: dict[str, int] = msgspec.field(default_factory=lambda: {str(table): 0 for table in WINDOW_TABLES})
     transitions: int = 0
     waiting: int = 0
     left_out: int = 0
@@ -130,7 +130,7 @@ class Comparison:
     begin_us: int = FAR_US
     whole: bool = True
     versions: dict[LiveTable, dict[Row, list[_Version]]] = field(
-        default_factory=lambda: {table: {} for table in LiveTable})
+        default_factory=lambda: {table: {} for table in WINDOW_TABLES})
     transitions: list[Transition] = field(default_factory=list)
     adopted: set[Case] = field(default_factory=set)
     compared_to_us: int = FAR_US
@@ -178,7 +178,7 @@ class Comparison:
 
     def compare_to(self, end_us: int) -> None:
         """Compare all rows whose windows start before `end_us`."""
-        for table in LiveTable:
+        for table in WINDOW_TABLES:
             stored = self.stored.rows(table, self._numbers(table), self.compared_to_us, end_us)
             ripe = {key: self.versions[table].pop(key) for key in list(self.versions[table])
                     if key[-1] < time_of(end_us)}
@@ -230,7 +230,7 @@ class Comparison:
 
     def count_left_out(self) -> None:
         """Count the stored rows from before the beginning."""
-        for table in LiveTable:
+        for table in WINDOW_TABLES:
             self.report.left_out += self.stored.count_before(table, self._numbers(table), self.begin_us)
 
     def _numbers(self, table: LiveTable) -> list[int]:

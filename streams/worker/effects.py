@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from schemas.alert import Transition, encode_transition
+from schemas.command import OUTCOME_TYPE, Outcome, encode_outcome
 from schemas.context import LIVE_TYPE, encode_context
 from schemas.errors import RefusedError
 from schemas.health import PURGED_TYPE, Purged, encode_purged
@@ -64,6 +65,9 @@ def outgoing(effect: Effect, partition: int, offset: int, position: int) -> Outg
     if isinstance(effect, Transition):
         headers = event_headers("alert.transition.v1", SOURCE, f"{effect.alert_id}/{effect.seq}", JSON)
         return Outgoing(Topic.ALERTS, encode_transition(effect), headers, key=effect.site.encode())
+    if isinstance(effect, Outcome):
+        headers = event_headers(OUTCOME_TYPE, SOURCE, f"command/{effect.command_id}/{partition}", JSON)
+        return Outgoing(Topic.ALERTS, encode_outcome(effect), headers, key=effect.command_id.encode())
     if isinstance(effect, Seal):
         headers, value = encode_seal(SOURCE, effect)
         return Outgoing(Topic.SEALS, value, headers, partition=partition)

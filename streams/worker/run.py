@@ -6,7 +6,6 @@ import os
 import socket
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from functools import partial
 
@@ -14,18 +13,16 @@ import faust
 import structlog
 
 from schemas.city import City
-from schemas.errors import TransientError
+from streams import metrics
 from streams.cities import Cities
+from streams.kafka_client import check_admitted
 from streams.metrics import Figure, Process, metrics_endpoint, worker_figures
-from streams.settings import KafkaSettings, Settings
-from streams.topics import ensure_topics
+from streams.settings import Settings
 from streams.worker.app import make_app
 from streams.worker.folds import Folds
 from streams.worker.quiet import limit_library_logs
+from streams.worker.start import Start, StoppedError
 
-BROKER_S = 60.0
-"""How long a starting worker waits for the broker."""
-BROKER_RETRY_S = 2.0
 STOP_S = 6.0
 """A worker that has not stopped by then is ended: nothing is lost, the log makes the next one whole."""
 
@@ -42,7 +39,7 @@ class _Worker(faust.Worker):
 
 
 def run_worker(settings: Settings, city: City, instance: str | None = None) -> int:
-    """Fold until SIGTERM or SIGINT.
+    """Wait for the broker, then fold, until SIGTERM or SIGINT.
 
     Parameters
     ----------
@@ -59,49 +56,42 @@ def run_worker(settings: Settings, city: City, instance: str | None = None) -> i
 
     Raises
     ------
-    TransientError
-        The broker does not answer.
     FatalError
-        The topics are not as planned, or hold city versions that ours does not go with.
+        The account is wrong, the topics are not as planned, or hold city versions that ours does not go with.
     """
     limit_library_logs()
-    _wait_for_topics(settings.kafka)
-    cities = Cities(city, settings.kafka)
-    cities.refresh()
+    check_admitted(settings.kafka)
+    start = Start(settings.kafka, city)
+    folds = Folds(city, settings.kafka.partitions, start.cities)
+    with metrics_endpoint(settings.metrics, Process.WORKER, partial(_figures, settings, folds, start)):
+        try:
+            start.wait()
+        except StoppedError:
+            log.info("worker stopped while it waited for the broker")
+            return 0
+        return _fold(settings, start.cities, folds, instance)
+
+
+def _fold(settings: Settings, cities: Cities, folds: Folds, instance: str | None) -> int:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     with tempfile.TemporaryDirectory(prefix="drukte-worker-") as folder:
-        folds = Folds(city, settings.kafka.partitions, cities)
         app = make_app(settings, cities.newest, folds, instance or socket.gethostname(), folder)
         worker = _Worker(app, loop=loop, quiet=True, override_logging=False, redirect_stdouts=False)
         worker.spinner = None  # it writes control characters into logs
-        log.info("worker starts", broker=settings.kafka.bootstrap, city=city.file.city,
+        log.info("worker starts", broker=settings.kafka.bootstrap, city=cities.newest.file.city,
                  versions=[one.city.version for one in cities.known])
-        figures = partial(_figures, settings, folds)
         try:
-            with metrics_endpoint(settings.metrics, Process.WORKER, figures):
-                worker.execute_from_commandline()
+            worker.execute_from_commandline()
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
     log.info("worker stopped", exit_code=code)
     return code
 
 
-def _figures(settings: Settings, folds: Folds) -> Iterator[Figure]:
-    return worker_figures(settings.clock, folds.states(), folds.counters)
-
-
-def _wait_for_topics(kafka: KafkaSettings) -> None:
-    until_s = time.monotonic() + BROKER_S
-    while True:
-        try:
-            ensure_topics(kafka)
-            return
-        except TransientError as error:
-            if time.monotonic() > until_s:
-                raise
-            log.warning("broker away", reason=str(error))
-            time.sleep(BROKER_RETRY_S)
+def _figures(settings: Settings, folds: Folds, start: Start) -> Iterator[Figure]:
+    yield Figure(metrics.BROKER_AWAY, start.broker_is_away)
+    yield from worker_figures(settings.clock, folds.states(), folds.counters)
 
 
 def _end_now() -> None:

@@ -15,6 +15,7 @@ from streams.writer.database import Database
 LOOK_S = 2.0
 """How often topic `city` and the clock are looked at."""
 READ_S = 2.0
+BEGIN_READ_S = 10.0
 
 log = structlog.get_logger(__name__)
 
@@ -38,11 +39,17 @@ class CityRows:
         self._clock = clock
         self._written: dict[str, bool] = {}
         self._look_s = 0.0
+        self.broker_is_away = False
+        """Whether the last question to the broker was not answered."""
 
-    def begin(self) -> None:
-        """Write all that is known; raises `TransientError` where broker or database are away."""
-        self._cities.refresh()
-        self.write()
+    def read(self, limit_s: float = BEGIN_READ_S) -> None:
+        """Read topic `city`; raises `TransientError` where the broker is away."""
+        try:
+            self._cities.refresh(limit_s)
+        except TransientError:
+            self.broker_is_away = True
+            raise
+        self.broker_is_away = False
 
     def look(self) -> bool:
         """Read topic `city` when it is time; whether something is to be written. Raises `FatalError`."""
@@ -50,7 +57,7 @@ class CityRows:
             return False
         self._look_s = time.monotonic()
         try:
-            self._cities.refresh(READ_S)
+            self.read(READ_S)
         except TransientError as error:
             log.warning("city versions not read", reason=str(error))
         return bool(self._due())

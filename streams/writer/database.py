@@ -17,14 +17,17 @@ import psycopg
 import pyarrow as pa
 from psycopg import errors, sql
 
+from schemas.access import Access
 from schemas.alert import Transition
 from schemas.city import City
 from schemas.city_version import ALWAYS_US
+from schemas.command import Outcome
 from schemas.context import ContextRecord
 from schemas.delivery import Delivery
 from schemas.errors import FatalError, RefusedError, TransientError
 from schemas.health import HealthTable
 from schemas.live import SCHEMAS, LiveTable
+from schemas.note import Note
 from schemas.refusal import Reason
 from schemas.sighting import SightingShown
 from streams import storage
@@ -38,7 +41,7 @@ APPLICATION = "drukte writer"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SQL_TYPES = {
-    pa.int16(): "int2", pa.int32(): "int4", pa.float32(): "float4", pa.float64(): "float8",
+    pa.int16(): "int2", pa.int32(): "int4", pa.int64(): "int8", pa.float32(): "float4", pa.float64(): "float8",
     pa.bool_(): "bool", pa.string(): "text", pa.timestamp("us", tz="UTC"): "timestamptz",
 }
 _PYTHON_TYPES: dict[object, str] = {
@@ -92,9 +95,14 @@ _TRANSITION_STATEMENT = _upsert(("live", "transition"), _TRANSITION_COLUMNS, ("a
 _ALERT_STATEMENT = _upsert(
     ("live", "alert"), _TRANSITION_COLUMNS, ("alert_id",), "existing.seq < EXCLUDED.seq"
 )
+_OUTCOME_STATEMENT = _upsert(
+    ("live", "command_outcome"), {"partition": "int4"} | _columns(Outcome), ("command_id", "partition"), None
+)
+_NOTE_STATEMENT = _upsert(("live", "note"), _columns(Note), ("id",), None)
 _DELIVERY_STATEMENT = _upsert(
     ("live", "delivery"), _columns(Delivery), ("receiver", "alert_id", "seq"), None
 )
+_ACCESS_STATEMENT = _upsert(("privacy", "access"), _columns(Access), ("id",), None)
 _SIGHTING_STATEMENT = _upsert(
     ("live", "sighting"), _columns(SightingShown), ("zone", "at", "role"), "existing.revision < EXCLUDED.revision"
 )
@@ -127,7 +135,7 @@ INSERT INTO engine.city_version (version, sha256, city, name, timezone, effectiv
 ON CONFLICT (version, sha256) DO UPDATE SET effective_at = EXCLUDED.effective_at"""
 
 
-def _row(told: Transition | Delivery | SightingShown) -> Row:
+def _row(told: Transition | Outcome | Note | Delivery | SightingShown | Access) -> Row:
     row: list[Any] = []
     for described in msgspec.structs.fields(told):
         value = getattr(told, described.name)
@@ -162,9 +170,13 @@ def write_buffer(connection: storage.Connection, buffer: RowBuffer) -> None:
         _execute_rows(
             connection, _ALERT_STATEMENT, [_row(one) for one in buffer.latest_transitions()]
         )
+        _execute_rows(connection, _OUTCOME_STATEMENT, [
+            (partition, *_row(one)) for (_, partition), one in sorted(buffer.outcomes.items())])
+        _execute_rows(connection, _NOTE_STATEMENT, [_row(one) for _, one in sorted(buffer.notes.items())])
         _execute_rows(connection, _DELIVERY_STATEMENT, [_row(one) for one in buffer.sorted_deliveries()])
         _execute_rows(connection, _CONTEXT_STATEMENT, [_context_row(one) for one in buffer.sorted_context()])
         _execute_rows(connection, _SIGHTING_STATEMENT, [_row(one) for one in buffer.sorted_sightings()])
+        _execute_rows(connection, _ACCESS_STATEMENT, [_row(one) for _, one in sorted(buffer.accesses.items())])
         for kind in HealthTable:
             write_health(connection, kind, buffer.sorted_health(kind))
         write_refusals(connection, buffer.letters)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading `live`, `alerts`, `deliveries` and `seals`: every partition, from the offsets that the database holds."""
 
+import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -19,6 +20,8 @@ from streams.writer.rows import TOPICS, Message
 GROUP = "drukte-writer"
 METADATA_LIMIT_S = 10.0
 QUEUE_LIMIT_KIB = 16_384
+LAG_S = 1.0
+"""The lag is reckoned at most so often: it is looked at by scrapes, and asked for at every poll."""
 
 log = structlog.get_logger(__name__)
 
@@ -68,9 +71,13 @@ class LogReader:
     settings : KafkaSettings
     topics : sequence of Topic
         What is read.
+    monotonic_s : callable
     """
 
-    def __init__(self, settings: KafkaSettings, topics: Sequence[Topic] = TOPICS) -> None:
+    def __init__(
+        self, settings: KafkaSettings, topics: Sequence[Topic] = TOPICS,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._topics = topics
         self._mock = settings.mock
         self._consumer = Consumer({
@@ -88,6 +95,9 @@ class LogReader:
         })
         self._expected: dict[tuple[str, int], int] = {}
         self._losses: list[Loss] = []
+        self._monotonic_s = monotonic_s
+        self._lag: Counter[str] = Counter()
+        self._lag_s: float | None = None
 
     def close(self) -> None:
         """Leave the broker."""
@@ -155,12 +165,20 @@ class LogReader:
         return {place: self._limits(*place)[1] for place in list(self._expected)}
 
     def lag(self, done: Mapping[tuple[str, int], int]) -> Counter[str]:
-        """Messages from the offsets `done` to the ends, by topic, as the last fetches told; asks nobody."""
+        """Messages from the offsets `done` to the ends, by topic, as the last fetches told; asks nobody.
+
+        Within `LAG_S` of the last reckoning it gives that one again.
+        """
+        now_s = self._monotonic_s()
+        if self._lag_s is not None and now_s - self._lag_s < LAG_S:
+            return self._lag
+        self._lag_s = now_s
         behind: Counter[str] = Counter()
         for (topic, partition), following in dict(done).items():
             _, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
             if high >= 0:
                 behind[topic] += max(high - following, 0)
+        self._lag = behind
         return behind
 
     def poll(self, most: int, within_s: float) -> list[Message]:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from psycopg import sql
+from psycopg import errors, sql
 
 from schemas.errors import RefusedError
 from schemas.ledger import Released, grid_of
@@ -20,6 +20,7 @@ from schemas.refusal import Reason
 from schemas.seal import Seal
 from streams.core.release import MEASURES, PLACES, POLICY_VERSION, Grid, protection
 from streams.storage import Connection
+from streams.writer.packed import Kind, Packed, packed_numbers, packed_texts, take_packed
 from streams.writer.release_tables import EPOCH, LEDGER_COLUMNS, LONGEST_GRAIN
 
 SECOND_US = 1_000_000
@@ -38,16 +39,24 @@ unnest(
     %(cell_number)b::int4[], %(place)b::int4[], %(vehicle_class)b::text[], %(metric)b::text[], %(value)b::float8[],
     %(weight)b::float8[], %(coverage)b::float4[], %(status)b::text[]
 ) AS cell(number, place, vehicle_class, metric, value, weight, coverage, status)"""
+# Numbers become numeric once, for both tables: that costs as much as adding them up. No sum hangs on the order.
+_PARTS = f"""
+parts AS MATERIALIZED (
+    SELECT kind, place, vehicle_class, metric, hour, day, grain_s <= {HOUR_S} AS in_hour,
+        sum(CASE WHEN metric = %(speed)s THEN value::numeric * weight::numeric ELSE value::numeric END) AS total,
+        sum(weight::numeric) AS weight, sum(coverage::numeric * grain_s) AS covered_s, sum(variance) AS variance,
+        count(*) AS n_cells, bool_and(public_source) AS public_source
+    FROM given WHERE value IS NOT NULL AND grain_s <= {DAY_S}
+    GROUP BY kind, place, vehicle_class, metric, hour, day, grain_s <= {HOUR_S}
+)"""  # noqa: S608  # no text of others
 _SUMS = """
 {table}_done AS (
     INSERT INTO research.{table} AS existing (
         kind, place, vehicle_class, metric, start, total, weight, covered_s, variance, n_cells, public_source
     )
-    SELECT kind, place, vehicle_class, metric, {table},
-        sum(CASE WHEN metric = %(speed)s THEN value::numeric * weight::numeric ELSE value::numeric END),
-        sum(weight::numeric), sum(coverage::numeric * grain_s), sum(sd::numeric * sd::numeric), count(*),
-        bool_and(public_source)
-    FROM given WHERE value IS NOT NULL AND grain_s <= {span_s}
+    SELECT kind, place, vehicle_class, metric, {table}, sum(total), sum(weight), sum(covered_s), sum(variance),
+        sum(n_cells), bool_and(public_source)
+    FROM parts WHERE {which}
     GROUP BY kind, place, vehicle_class, metric, {table}
     ON CONFLICT (kind, place, vehicle_class, metric, start) DO UPDATE SET
         total = existing.total + EXCLUDED.total, weight = existing.weight + EXCLUDED.weight,
@@ -55,9 +64,11 @@ _SUMS = """
         n_cells = existing.n_cells + EXCLUDED.n_cells
 )"""
 # One statement, so that the cells are sent once; a missing cell gives way to a first value, a published one never.
-_INSERT = sql.SQL(f"""
+# A value that is missing comes as NaN.
+_INSERT = f"""
 WITH given AS MATERIALIZED (
-    SELECT batch.*, cell.place, cell.vehicle_class, cell.metric, cell.value, cell.weight, cell.coverage, cell.status
+    SELECT batch.*, batch.sd::numeric * batch.sd::numeric AS variance, cell.place, cell.vehicle_class, cell.metric,
+        nullif(cell.value, 'NaN') AS value, cell.weight, cell.coverage, cell.status
     FROM {_BATCHES} JOIN {_CELLS} ON cell.number = batch.number
 ), cells_done AS (
     INSERT INTO research.cell AS existing (
@@ -67,13 +78,19 @@ WITH given AS MATERIALIZED (
     SELECT kind, place, vehicle_class, metric, start, grain_s, value, weight, coverage, status,
         CASE WHEN value IS NOT NULL THEN sd END, public_source, %(policy_version)s, batch, zone_map
     FROM given WHERE value IS NOT NULL OR NOT later
+    /* where a cell is there */ RETURNING 1
+), {_PARTS}, {_SUMS.format(table="hour", which="in_hour")}, {_SUMS.format(table="day", which="true")}
+SELECT count(*) FROM cells_done"""  # noqa: S608  # no text of others
+_FILL = """
     ON CONFLICT (kind, place, vehicle_class, metric, start) DO UPDATE SET
         value = EXCLUDED.value, weight = EXCLUDED.weight, coverage = EXCLUDED.coverage, status = EXCLUDED.status,
         sd = EXCLUDED.sd, batch = EXCLUDED.batch, policy_version = EXCLUDED.policy_version
-    WHERE existing.value IS NULL AND EXCLUDED.value IS NOT NULL AND existing.grain_s = EXCLUDED.grain_s
-    RETURNING 1
-), {_SUMS.format(table="hour", span_s=HOUR_S)}, {_SUMS.format(table="day", span_s=DAY_S)}
-SELECT count(*) FROM cells_done""")  # noqa: S608  # no text of others
+    WHERE existing.value IS NULL AND EXCLUDED.value IS NOT NULL AND existing.grain_s = EXCLUDED.grain_s"""
+# Of first parts no cell is there: to look for each one before it is written takes as long as writing it.
+_INSERT_FIRST = sql.SQL(_INSERT)
+_INSERT_ANY = sql.SQL(_INSERT.replace("/* where a cell is there */", _FILL))
+_ROOM = "SET LOCAL work_mem = '64MB'"
+"""For cells and sums of one statement, until the transaction ends; what does not fit goes to disk."""
 _EXISTING = """
 SELECT kind, place, vehicle_class, metric, start, grain_s, value IS NULL FROM research.cell
 WHERE start > %(first)s - %(longest)s AND start < %(end)s AND start + grain_s * interval '1 second' > %(first)s
@@ -180,7 +197,13 @@ def insert_cells(connection: Connection, drawn: Sequence[Drawn]) -> None:
     """
     if not drawn:
         return
-    [(done,)] = connection.execute(_INSERT, _batch_columns(drawn) | _cell_columns(drawn)).fetchall()
+    take_packed(connection)
+    connection.execute(_ROOM)
+    statement = _INSERT_ANY if any(one.seal.part for one in drawn) else _INSERT_FIRST
+    try:
+        [(done,)] = connection.execute(statement, _batch_columns(drawn) | _cell_columns(drawn)).fetchall()
+    except errors.UniqueViolation:
+        raise RefusedError(Reason.BAD_VALUE, "cells of the batches were published before") from None
     wanted = sum(int(one.grid.known.sum()) if one.seal.part else len(one.grid.metric) for one in drawn)
     if done != wanted:
         raise RefusedError(Reason.BAD_VALUE, f"{wanted - done} cells of the batches were published before")
@@ -212,17 +235,18 @@ def _batch_columns(drawn: Sequence[Drawn]) -> dict[str, Any]:
     }
 
 
-def _cell_columns(drawn: Sequence[Drawn]) -> dict[str, Any]:
-    values = np.concatenate([one.values for one in drawn])
+def _cell_columns(drawn: Sequence[Drawn]) -> dict[str, Packed]:
+    grids = [one.grid for one in drawn]
+    numbers = np.repeat(np.arange(len(drawn)), [len(grid.metric) for grid in grids])
     return {
-        "cell_number": np.repeat(np.arange(len(drawn)), [len(one.grid.metric) for one in drawn]).tolist(),
-        "place": np.concatenate([one.grid.place for one in drawn]).tolist(),
-        "vehicle_class": [text for one in drawn for text in one.grid.vehicle_class],
-        "metric": [text for one in drawn for text in one.grid.metric],
-        "value": [None if np.isnan(value) else value for value in values.tolist()],
-        "weight": np.concatenate([one.grid.weight for one in drawn]).tolist(),
-        "coverage": np.concatenate([one.grid.coverage for one in drawn]).tolist(),
-        "status": [text for one in drawn for text in one.grid.statuses()],
+        "cell_number": packed_numbers(numbers, Kind.INT4),
+        "place": packed_numbers(np.concatenate([grid.place for grid in grids]), Kind.INT4),
+        "vehicle_class": packed_texts([text for grid in grids for text in grid.vehicle_class]),
+        "metric": packed_texts([text for grid in grids for text in grid.metric]),
+        "value": packed_numbers(np.concatenate([one.values for one in drawn]), Kind.FLOAT8),
+        "weight": packed_numbers(np.concatenate([grid.weight for grid in grids]), Kind.FLOAT8),
+        "coverage": packed_numbers(np.concatenate([grid.coverage for grid in grids]), Kind.FLOAT4),
+        "status": packed_texts([text for grid in grids for text in grid.statuses()]),
     }
 
 

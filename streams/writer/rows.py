@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Messages of `live`, `alerts` and `deliveries` to rows, merged by key. Nothing here asks Kafka or the database.
+"""Messages of `live`, `alerts`, `notes` and the like to rows, merged by key. Nothing here asks Kafka or the database.
 
 One statement may not touch a key twice, and effects repeat after a worker's restart: rows are merged before
 they are written, by the rules that hold in the database. A row about people is written once, so the first
@@ -15,7 +15,9 @@ import msgspec
 import pyarrow as pa
 from confluent_kafka import Message as KafkaMessage
 
+from schemas.access import ACCESS_TYPE, Access, decode_access
 from schemas.alert import Transition, decode_transition
+from schemas.command import OUTCOME_TYPE, Outcome, decode_outcome
 from schemas.context import LIVE_TYPE as CONTEXT_TYPE
 from schemas.context import ContextRecord, decode_context
 from schemas.delivery import DELIVERY_TYPE, Delivery, decode_delivery
@@ -32,19 +34,24 @@ from schemas.health import (
 from schemas.letter import LETTER_TYPE, Letter, decode_letter
 from schemas.live import SCHEMAS, LiveTable, decode_rows
 from schemas.log import Headers, Topic, event_type
+from schemas.note import NOTE_TYPE, Note, decode_note
 from schemas.refusal import Reason
 from schemas.sighting import SHOWN_TYPE, SightingShown, decode_shown
 from streams.kafka_client import plain_headers
 
 TRANSITION_TYPE = "alert.transition.v1"
 LIVE_TYPES = {f"live.{table}.v1": table for table in LiveTable}
-TOPICS = (Topic.LIVE, Topic.ALERTS, Topic.DELIVERIES, Topic.DEAD_LETTERS)
+TOPICS = (Topic.LIVE, Topic.ALERTS, Topic.NOTES, Topic.DELIVERIES, Topic.DEAD_LETTERS, Topic.ACCESS)
+LONGEST_PARTITION = 6
+"""Digits of a partition's number."""
 HEALTH_TIMES = ("at", "since", "day", "from", "until")
 
 KEYS: dict[LiveTable, tuple[str, ...]] = {
     LiveTable.ZONE: ("zone", "window_start"),
     LiveTable.GATE: ("gate", "window_start"),
     LiveTable.ROAD: ("zone", "vehicle_class", "window_start"),
+    LiveTable.INSIDE: ("zone", "window_start"),
+    LiveTable.OUTLOOK: ("kind", "place", "window_start", "ahead_min"),
 }
 """Primary keys of the tables."""
 
@@ -124,6 +131,24 @@ def _transition(value: bytes) -> Transition:
     return transition
 
 
+def _outcome(value: bytes) -> Outcome:
+    try:
+        outcome = decode_outcome(value)
+    except msgspec.DecodeError:
+        raise RefusedError(Reason.MALFORMED, "not the JSON of an outcome") from None
+    _check_stamps("an outcome", outcome.at_us)
+    return outcome
+
+
+def _answering_partition(headers: Headers | None) -> int:
+    """The partition of the log that answered a command, from the event's id `command/ID/PARTITION`."""
+    for name, value in headers or ():
+        number = value.rpartition(b"/")[2] if name == "ce_id" else b""
+        if number.isdigit() and len(number) <= LONGEST_PARTITION:
+            return int(number)
+    raise RefusedError(Reason.MALFORMED, "an outcome whose ce_id does not end in a partition")
+
+
 def _delivery(value: bytes) -> Delivery:
     try:
         delivery = decode_delivery(value)
@@ -148,6 +173,10 @@ class RowBuffer:
     live : dict of LiveTable to dict of key to row
         Rows have the columns of `schemas.live.SCHEMAS[table]`, in their order.
     transitions : dict of (alert id, seq) to Transition
+    outcomes : dict of (command id, partition) to Outcome
+        Of each partition of the log that folded the command; a repeat gives the same, so the first stands.
+    notes : dict of id to Note
+        Hold free text: nothing but the database's statement may see them.
     deliveries : dict of (receiver, alert id, seq) to Delivery
     sightings : dict of (zone, time, role) to SightingShown
     context : dict of (source, record) to ContextRecord
@@ -155,6 +184,7 @@ class RowBuffer:
         Rows have the columns of `schemas.health.HEALTH_SCHEMAS[table]`; written once, so the first stands.
     purges : dict of (kind, place) to Purged
     letters : list of (partition, offset, Letter)
+    accesses : dict of id to Access
     next_offsets : dict of (topic, partition) to int
         Where to go on once the rows are written.
     stamps_us : dict of (topic, partition) to int
@@ -163,18 +193,22 @@ class RowBuffer:
 
     live: dict[LiveTable, dict[Row, Row]] = field(default_factory=lambda: {table: {} for table in LiveTable})
     transitions: dict[tuple[str, int], Transition] = field(default_factory=dict)
+    outcomes: dict[tuple[str, int], Outcome] = field(default_factory=dict)
+    notes: dict[str, Note] = field(default_factory=dict)
     deliveries: dict[tuple[str, str, int], Delivery] = field(default_factory=dict)
     sightings: dict[tuple[str, int, str], SightingShown] = field(default_factory=dict)
     context: dict[tuple[str, str], ContextRecord] = field(default_factory=dict)
     health: dict[HealthTable, dict[Row, Row]] = field(default_factory=lambda: {table: {} for table in HealthTable})
     purges: dict[tuple[str, int], Purged] = field(default_factory=dict)
     letters: list[tuple[int, int, Letter]] = field(default_factory=list)
+    accesses: dict[str, Access] = field(default_factory=dict)
     next_offsets: dict[tuple[str, int], int] = field(default_factory=dict)
     stamps_us: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return sum(len(rows) for rows in self.live.values()) + len(self.transitions) + len(self.deliveries) + len(
-            self.sightings) + len(self.context) + len(self.purges) + len(self.letters) + sum(
+            self.sightings) + len(self.context) + len(self.purges) + len(self.letters) + len(
+            self.accesses) + len(self.outcomes) + len(self.notes) + sum(
             len(rows) for rows in self.health.values())
 
     def add(self, message: Message) -> None:
@@ -199,9 +233,19 @@ class RowBuffer:
             self._merge_purge(decode_purged(message.value))
         elif message.topic == Topic.DEAD_LETTERS and kind == LETTER_TYPE:
             self.letters.append((message.partition, message.offset, _letter(message.value)))
+        elif message.topic == Topic.ACCESS and kind == ACCESS_TYPE:
+            access = decode_access(message.value)
+            _check_stamps("an access", access.at_us)
+            self.accesses.setdefault(access.id, access)
         elif message.topic == Topic.ALERTS and kind == TRANSITION_TYPE:
             transition = _transition(message.value)
             self.transitions.setdefault((transition.alert_id, transition.seq), transition)
+        elif message.topic == Topic.ALERTS and kind == OUTCOME_TYPE:
+            outcome = _outcome(message.value)
+            self.outcomes.setdefault((outcome.command_id, _answering_partition(message.headers)), outcome)
+        elif message.topic == Topic.NOTES and kind == NOTE_TYPE:
+            note = decode_note(message.value)
+            self.notes.setdefault(note.id, note)
         elif message.topic == Topic.DELIVERIES and kind == DELIVERY_TYPE:
             delivery = _delivery(message.value)
             self.deliveries.setdefault((delivery.receiver, delivery.alert_id, delivery.seq), delivery)

@@ -15,6 +15,7 @@ from schemas.city import City
 from schemas.errors import RefusedError
 from streams import metrics
 from streams.cities import Cities
+from streams.kafka_client import check_admitted
 from streams.metrics import Figure
 from streams.settings import Settings
 from streams.writer.cities import CityRows
@@ -56,7 +57,7 @@ class Writer:
         self, settings: Settings, city: City, stop: threading.Event, watch_s: float = WATCH_S
     ) -> None:
         self._stop = stop
-        self._metrics = settings.metrics
+        self._settings = settings
         self._database = Database(settings.database.uri)
         self._city_rows = CityRows(Cities(city, settings.kafka), self._database, settings.clock)
         self._reader = LogReader(settings.kafka)
@@ -79,6 +80,7 @@ class Writer:
         yield from metrics.age_figures(self._written_s)
         yield Figure(metrics.MESSAGES, self.messages)
         yield Figure(metrics.DATABASE_AWAY, self._database.is_away)
+        yield Figure(metrics.BROKER_AWAY, self._city_rows.broker_is_away)
         for topic, behind in self._lag.items():
             yield Figure(metrics.LAG, behind, topic)
         yield from self._releases.figures()
@@ -87,12 +89,11 @@ class Writer:
 
     def run(self) -> None:
         """Write until `stop` is set; raises `FatalError`."""
-        with metrics.metrics_endpoint(self._metrics, metrics.Process.WRITER, self.figures):
+        with metrics.metrics_endpoint(self._settings.metrics, metrics.Process.WRITER, self.figures):
             self._run()
 
     def _run(self) -> None:
         try:
-            self._releases.start()
             self._begin()
             self._watchdog.start()
             while not self._stop.is_set():
@@ -122,7 +123,10 @@ class Writer:
         return retried(action, self._stop)
 
     def _begin(self) -> None:
-        self._retried(self._city_rows.begin)
+        self._retried(self._read_first)
+        # Not before: a broker that refuses us is named at once, without a second line that waits for it.
+        self._releases.start()
+        self._retried(self._city_rows.write)
         stored = self._retried(self._database.offsets)
         places = self._retried(lambda: self._reader.partitions(self._dead_letters.producer))
         starts = self._retried(lambda: self._reader.starts(places, stored))
@@ -136,6 +140,11 @@ class Writer:
         self._written = {place: start.offset for place, start in starts.items()}
         self._reader.assign(starts)
         log.info("writing", partitions=len(starts))
+
+    def _read_first(self) -> None:
+        # At every try: a broker that was away could not say yet that our account is wrong.
+        check_admitted(self._settings.kafka)
+        self._city_rows.read()
 
     def _take(self, messages: Sequence[Message]) -> None:
         self._losses.note(self._reader.take_losses())

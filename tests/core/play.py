@@ -9,13 +9,14 @@ import numpy as np
 from schemas.alert import Transition
 from schemas.city import City
 from schemas.city_change import CityChange
-from schemas.command import Adopt
+from schemas.command import Adopt, OperatorCommand, Outcome
 from schemas.ids import IdKind
 from schemas.live import LiveTable
 from schemas.log import Clock, Kind, LogMessage
 from schemas.reading import Batch, Metric, NoValue
 from schemas.seal import Group, Seal
 from streams.core.effect import Effect, LiveRows
+from streams.core.snapshot import dump, load
 from streams.core.step import Partition
 
 START_S = 1_767_225_600
@@ -61,6 +62,19 @@ class Player:
         """Fold in the command that hands over the alerts that were open before."""
         message = LogMessage(Kind.COMMAND, at_us(second), self.clock, 1, "test", "1", command=Adopt(alerts=[*alerts]))
         self.effects += self.partition.step(message, at_us(second))
+
+    def command(self, second: float, command: OperatorCommand) -> Outcome:
+        """Fold an operator's command in; what became of it."""
+        message = LogMessage(Kind.COMMAND, at_us(second), self.clock, 1, "test", "1", command=command)
+        told = self.partition.step(message, at_us(second))
+        self.effects += told
+        [outcome] = [effect for effect in told if isinstance(effect, Outcome)]
+        return outcome
+
+    def restart(self, *cities: City) -> None:
+        """Put the state away and take it out again; `cities` are versions besides the first."""
+        known = {city.sha256: city for city in (self.city, *cities)}
+        self.partition = load(dump(self.partition, 1, 0), known.__getitem__, 1, 0)
 
     def change(self, second: float, city: City, effective_s: float) -> None:
         """Announce a city version."""

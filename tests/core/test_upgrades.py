@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from schemas.live import LiveTable
 from schemas.reading import Metric
 from streams.core.effect import LiveRows
 from streams.core.snapshot import OLDEST_VERSION, STATE_VERSION, SnapshotError, load
@@ -37,8 +38,13 @@ def kept(version: int) -> bytes:
     return state
 
 
+NEW = (LiveTable.INSIDE, LiveTable.OUTLOOK)
+"""An older state knows nothing of people inside and of what is ahead: these begin anew."""
+
+
 def said(play: Player) -> list[Any]:
-    return [effect.rows.to_pylist() if isinstance(effect, LiveRows) else effect for effect in play.effects]
+    effects = [one for one in play.effects if not (isinstance(one, LiveRows) and one.table in NEW)]
+    return [effect.rows.to_pylist() if isinstance(effect, LiveRows) else effect for effect in effects]
 
 
 @pytest.mark.parametrize("version", range(OLDEST_VERSION, STATE_VERSION))

@@ -129,9 +129,16 @@ def _transitions(city: City) -> Iterator[Transition]:
               percent_low=85.0, percent_high=89.25)
     yield one("a2" * 8, 1, -28, -28, "malieveld-noord", "rood", severity="critical", level_to=3,
               people_low=18_000, people_high=18_900, percent_low=100.0, percent_high=105.0)
+    yield one("a2" * 8, 2, -25, -28, "malieveld-noord", "rood", severity="critical", level_to=3,
+              people_low=18_000, people_high=18_900, percent_low=100.0, percent_high=105.0, state_from=State.FIRING,
+              level_from=3, acknowledged=True, assigned="police")
+    yield one("a1" * 8, 2, -28, -60, "malieveld-noord", "oranje", people_low=15_300, people_high=16_065,
+              percent_low=85.0, percent_high=89.25, state_from=State.FIRING, level_from=2, suppressed=True)
     yield one("a3" * 8, 1, -70, -70, "pier", "rood", severity="critical", level_to=3)
     yield one("a3" * 8, 2, -56, -70, "pier", "rood", severity="critical", level_to=3, stale=True,
-              state_from=State.FIRING)
+              state_from=State.FIRING, level_from=3)
+    yield one("a3" * 8, 3, -50, -70, "pier", "rood", severity="critical", level_to=3, stale=True,
+              state_from=State.FIRING, level_from=3, escalated=True)
     yield one("a4" * 8, 1, -150, -150, "plein", "oranje")
     yield one("a4" * 8, 2, -130, -150, "plein", "oranje", state_from=State.RECOVERING, state_to=State.RESOLVED,
               level_from=2, level_to=0)

@@ -83,3 +83,28 @@ def test_only_closed_alerts_are_forgotten() -> None:
     assert len(alerts) == 2
     alerts.forget_closed(START_US + 99_000_000)
     assert [alert.newest.transition.alert_id for alert in alerts.current()] == [IDS[0]]
+
+
+def test_suppression_is_the_run_that_reaches_up_to_now() -> None:
+    flags = [True, False, True, True]
+    history = [told(seq=seq, at_s=seq, suppressed=flag) for seq, flag in enumerate(flags, 1)]
+    for order in (history, history[::-1]):
+        [alert], _ = known(order)
+        assert (alert.suppressed_since, alert.active, alert.ends_us) == (history[2], False, None)
+        assert alert.inactive_us == history[2].appended_us
+    [alert], _ = known([*history, resolved(seq=5, at_s=9)])
+    assert (alert.active, alert.inactive_us) == (False, alert.ends_us)
+    [alert], _ = known(history[:2])
+    assert (alert.active, alert.suppressed_since, alert.inactive_us) == (True, None, None)
+
+
+def test_an_exercise_is_another_alert_only_where_labels_tell_them_apart() -> None:
+    alerts = Alerts()
+    alerts.take(told(IDS[0], opened_at_us=1, exercise=True))
+    alerts.take(resolved(IDS[0], opened_at_us=1, exercise=True))
+    alerts.take(told(IDS[1], opened_at_us=2))
+    assert [alert.newest.transition.alert_id for alert in alerts.current()] == [IDS[1]]
+    assert {alert.newest.transition.alert_id for alert in alerts.current(drills_apart=True)} == {IDS[0], IDS[1]}
+    assert (alerts.is_current(IDS[0]), alerts.is_current(IDS[0], drills_apart=True)) == (False, True)
+    alerts.forget_closed(START_US + 99_000_000)
+    assert [alert.newest.transition.alert_id for alert in alerts.current(drills_apart=True)] == [IDS[1]]

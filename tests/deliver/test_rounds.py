@@ -113,6 +113,29 @@ def test_who_closed_long_ago_is_not_told() -> None:
     assert set(outcomes(settled).values()) == {Outcome.SKIPPED_STALE}
 
 
+def test_a_suppressed_alert_is_told_as_ended_and_active_again_afterwards() -> None:
+    desk = Desk()
+    desk.hear(told(OLD))
+    desk.turn(0, Answer(200))
+    desk.hear(told(OLD, 2, at_s=10, suppressed=True))
+    sent, settled = desk.turn(10, Answer(200))
+    assert (sent, outcomes(settled)) == ([(OLD, 2)], {(OLD, 2): Outcome.DELIVERED})
+    assert desk.turn(309, Answer(200))[0] == [(OLD, 2)]
+    assert desk.turn(311, Answer(200))[0] == []
+    desk.hear(told(OLD, 3, at_s=400))
+    assert desk.turn(400, Answer(200))[0] == [(OLD, 3)]
+    assert desk.turn(4000, Answer(200))[0] == [(OLD, 3)]
+
+
+def test_the_end_of_an_exercise_is_told_though_a_real_alert_follows() -> None:
+    desk = Desk()
+    desk.hear(told(OLD, opened_at_us=1, exercise=True), resolved(OLD, opened_at_us=1, at_s=1, exercise=True),
+              told(NEW, opened_at_us=2, at_s=2))
+    sent, settled = desk.turn(2, Answer(200))
+    assert sorted(sent) == [(OLD, 2), (NEW, 1)]
+    assert outcomes(settled)[OLD, 2] is Outcome.DELIVERED
+
+
 @given(steps=st.lists(st.tuples(
     st.sampled_from([OLD, NEW, None, None]), st.integers(0, 500),
     st.sampled_from([Answer(200), Answer(503), Answer(None)]),

@@ -13,7 +13,7 @@ from schemas.errors import FatalError
 from schemas.log import JSON, event_headers
 from streams.deliver.run import check_receivers
 from streams.deliver.wording import Wording
-from streams.settings import AlertmanagerSettings, DeliverSettings, load_settings
+from streams.settings import AlertmanagerSettings, DeliverSettings, WebhookSettings, load_settings
 from tests.deliver.receiver import SECRET, Receiver
 from tests.deliver.running import LIMIT_S, Alerts, quick, recorded, running, wait_recorded, webhook
 from tests.gateway.mock_broker import MockBroker, nowhere
@@ -209,3 +209,28 @@ secret = "{SECRET}"
     with pytest.raises(FatalError, match="secret") as refused:
         load_settings(path)
     assert "short" not in str(refused.value)
+
+
+def test_a_webhook_for_escalations_hears_of_an_alert_from_the_first_one_on(broker: MockBroker) -> None:
+    life = [transition(IDS[0], 1), transition(IDS[0], 2, escalated=True),
+            transition(IDS[0], 3, acknowledged=True), transition(IDS[1], 1)]
+    alerts = Alerts(broker.kafka)
+    with Receiver() as chief, Receiver() as desk:
+        hooks = [
+            WebhookSettings(name="chief", url=chief.url, secret=SECRET, only_escalated=True), webhook("desk", desk.url),
+        ]
+        everything = {("desk", one.alert_id, one.seq): Outcome.DELIVERED for one in life} | {
+            ("chief", IDS[0], 1): Outcome.NOT_WANTED, ("chief", IDS[0], 2): Outcome.DELIVERED,
+            ("chief", IDS[0], 3): Outcome.DELIVERED, ("chief", IDS[1], 1): Outcome.NOT_WANTED,
+        }
+        with running(broker.kafka, quick(webhooks=hooks)):
+            alerts.send(*life)
+            wait_recorded(broker.kafka, everything)
+        # What was not wanted is not told after a restart either.
+        with running(broker.kafka, quick(webhooks=hooks)):
+            alerts.send(transition(IDS[0], 4))
+            wait_recorded(broker.kafka, everything | {
+                ("chief", IDS[0], 4): Outcome.DELIVERED, ("desk", IDS[0], 4): Outcome.DELIVERED})
+    assert [call.key for call in chief.taken] == [f"{IDS[0]}/{seq}" for seq in (2, 3, 4)]
+    assert [call.event["escalated"] for call in chief.taken] == [True, False, False]
+    assert [call.event["acknowledged"] for call in desk.taken if call.key == f"{IDS[0]}/3"] == [True]

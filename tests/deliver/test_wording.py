@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from schemas.alert import State, Transition
 from schemas.alertmanager import alert_name, encode_alerts, labels, rfc3339
-from streams.deliver.present import Alert
-from streams.deliver.wording import Wording, band_text, people_text
+from streams.deliver.present import Alert, Alerts
+from streams.deliver.wording import Wording, band_text, minutes_text, people_text
 from tests.cities import small_city
 from tests.deliver.samples import START_US, resolved, told
 from tests.writer.samples import transition
@@ -47,12 +47,57 @@ def test_labels_never_move_and_all_else_is_text_about_bands(one: Transition) -> 
 def test_annotations() -> None:
     assert WORDING.annotations(transition()) == {
         "summary": "Plein: nu oranje",
-        "description": "Regel oranje; mensen 340-344; 85-86 % van de toegestane bezetting; dekking 50 %.",
+        "description": "Regel oranje; mensen 340-344; 85-86 % van de toegestane bezetting; dekking 50 %; "
+                       "waarschijnlijk.",
         "level": "oranje", "state": "firing", "people": "340-344", "percent": "85-86",
         "density": "0.34 p/m2", "coverage": "0.50", "profile": "nl-evenement v1", "stale": "false",
         "alert_id": "00112233aabbccdd", "window_start": "2026-06-01T12:00:00.000Z",
         "window_end": "2026-06-01T12:01:00.000Z", "opened_at": "2026-06-01T12:00:00.000Z",
+        "certainty": "waarschijnlijk", "acknowledged": "false", "escalated": "false", "suppressed": "false",
+        "minutes_to_next": "niet te zeggen",
     }
+
+
+def test_flags_and_what_is_ahead() -> None:
+    one = transition(
+        acknowledged=True, escalated=True, suppressed=True, assigned="police", coverage=0.95, unit="persons/m/min",
+        low=88.0, high=90.25, limit=82.0, trend=1, next_low_min=4.6, next_high_min=11.2, measure="flow",
+        place="plein-straat", people_low=None, people_high=None, percent_low=None, percent_high=None)
+    annotations = WORDING.annotations(one)
+    assert {name: annotations[name] for name in (
+        "certainty", "acknowledged", "escalated", "suppressed", "assigned", "trend", "limit", "measured",
+        "minutes_to_next",
+    )} == {
+        "certainty": "zeker", "acknowledged": "true", "escalated": "true", "suppressed": "true", "assigned": "police",
+        "trend": "↑", "limit": "82 personen/m/min", "measured": "88.00-90.25 personen/m/min", "minutes_to_next": "4-12",
+    }
+    assert annotations["summary"].endswith(": nu oranje, onderdrukt")
+    assert "gemeten 88.00-90.25, grens 82 personen/m/min; verloop ↑; volgend niveau over 4-12 min" in annotations[
+        "description"]
+    event = WORDING.event(told(assigned="police", trend=-1, limit=82.0, next_low_min=4.6), START_US, late=False)
+    assert (event.assigned, event.trend, event.limit, event.next_low_min, event.next_high_min) == (
+        "police", -1, 82.0, 4.6, None)
+
+
+@pytest.mark.parametrize(("low", "high", "text"), [
+    (None, None, "niet te zeggen"), (3.2, 3.9, "3-4"), (5.0, 5.0, "5"), (4.9, None, ">= 4"), (None, 4.1, "<= 5"),
+])
+def test_minutes_are_a_range_outwards(low: float | None, high: float | None, text: str) -> None:
+    assert minutes_text(low, high) == text
+
+
+def test_a_suppressed_alert_has_ended_for_alertmanager_and_is_open_for_others() -> None:
+    alerts = Alerts()
+    muted = [told(seq=2, at_s=60, suppressed=True), told(seq=3, at_s=90, suppressed=True)]
+    for one in (told(at_s=0), *muted):
+        alerts.take(one)
+    posted = WORDING.posted(next(alerts.current()))
+    assert (posted.starts_at, posted.ends_at) == (rfc3339(START_US), rfc3339(START_US + 60_000_000))
+    assert posted.annotations["suppressed"] == "true"
+    event = WORDING.event(muted[1], START_US, late=False)
+    assert (event.ends_at, event.suppressed) == (None, True)
+    alerts.take(told(seq=4, at_s=120))
+    assert WORDING.posted(next(alerts.current())).ends_at is None
 
 
 def test_without_a_band_nothing_is_made_up() -> None:
@@ -90,6 +135,13 @@ def test_posted_alerts_are_the_array_of_the_api() -> None:
     assert (over["startsAt"], over["endsAt"]) == (rfc3339(START_US), rfc3339(START_US + 90_500_000))
     assert standing["generatorURL"] == "https://drukte.example/alerts/00112233aabbccdd"
     assert set(standing) == {"labels", "annotations", "startsAt", "generatorURL"}
+
+
+def test_a_drill_says_so() -> None:
+    drill = told(exercise=True)
+    assert WORDING.posted(Alert(drill, drill)).labels["exercise"] == "true"
+    assert WORDING.event(drill, START_US, late=False).exercise
+    assert not WORDING.event(told(), START_US, late=False).exercise
 
 
 def test_the_names_of_other_measures() -> None:

@@ -43,12 +43,14 @@ def _signed(body: bytes, secret: str = SECRET) -> dict[str, str]:
 
 
 def test_whoever_has_no_right_hears_the_same_everywhere(client: httpx.Client) -> None:
+    before = client.get("/health").json()["turned_away"]
     tried = [
         client.post(f"/in/{source}", content=b"[]", headers=headers)
         for source in ("cameras", "counters", "ndw", "nobody")
         for headers in ({}, _bearer("wrong"), _signed(b"[]", "another secret"), _bearer("x") | _signed(b"other"))
     ]
     assert {one.status_code for one in tried} == {401}
+    assert client.get("/health").json()["turned_away"] - before == len(tried)
     assert len({one.text for one in tried}) == 1
     # The server closes a connection on which it left a body unread, if the body had not come by then.
     passing = {"date", "connection"}

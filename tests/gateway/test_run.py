@@ -102,8 +102,8 @@ def test_exact_values_are_kept_for_a_day_and_stamped_by_the_broker() -> None:
     kept_ms = {topic: int(plan.config["retention.ms"]) for topic, plan in plans.items() if topic not in for_ever}
     hours = {topic: duration_ms / HOUR_MS for topic, duration_ms in kept_ms.items()}
     assert hours == {
-        Topic.SITE_LOG: 24, Topic.SNAPSHOTS: 24, Topic.SEALS: 24, Topic.LIVE: 72, Topic.ALERTS: 168,
-        Topic.DELIVERIES: 168, Topic.DEAD_LETTERS: 168, Topic.DEAD_LETTER_BODIES: 24,
+        Topic.SITE_LOG: 24, Topic.SNAPSHOTS: 24, Topic.SEALS: 24, Topic.LIVE: 72, Topic.ALERTS: 168, Topic.NOTES: 168,
+        Topic.DELIVERIES: 168, Topic.DEAD_LETTERS: 168, Topic.DEAD_LETTER_BODIES: 24, Topic.ACCESS: 720,
     }
     assert int(plans[Topic.SITE_LOG].config["segment.ms"]) == HOUR_MS
 

@@ -196,8 +196,12 @@ def test_open_alerts_with_place_level_since_and_the_stale_one_marked(reader: Rea
     assert told == [
         ("Pier", "rood", NO_DATA, "12:50", "actief", "verouderd, toen: 3 rood"),
         ("Malieveld noord", "rood", "3 rood", "13:32", "actief", "actueel"),
-        ("Malieveld noord", "oranje", "2 oranje", "13:00", "actief", "actueel"),
         ("Boulevard Kurhaus", "oranje", "1 geel", "12:15", "zakt", "actueel"),
+        ("Malieveld noord", "oranje", "2 oranje", "13:00", "actief, onderdrukt", "actueel"),
+    ]
+    assert [(row["Duur"], row["Bevestiging"], row["Escalatie"]) for row in rows] == [
+        ("69 min", "onbevestigd", "geëscaleerd"), ("27 min", "bevestigd, bij police", "–"),
+        ("104 min", "onbevestigd", "–"), ("59 min", "onbevestigd", "–"),
     ]
 
 

@@ -114,6 +114,24 @@ def test_an_alert_from_its_opening_to_its_end(broker: MockBroker, alertmanager: 
         wait_recorded(broker.kafka, {("alertmanager", OLD, seq): Outcome.DELIVERED for seq in (1, 2, 3)})
 
 
+def test_a_suppressed_alert_is_not_active_in_alertmanager_and_comes_back(
+    broker: MockBroker, alertmanager: AlertmanagerServer
+) -> None:
+    alerts = Alerts(broker.kafka)
+    with running(broker.kafka, to(alertmanager)):
+        alerts.send(transition(OLD, 1), transition(NEW, 1, place="straat", suppressed=True))
+        [opened] = shown(alertmanager, lambda found: len(found) == 1)
+        assert opened["labels"]["place"] == "plein"
+        alerts.send(transition(OLD, 2, suppressed=True))
+        known = ((OLD, 1), (OLD, 2), (NEW, 1))
+        wait_recorded(broker.kafka, {("alertmanager", *one): Outcome.DELIVERED for one in known})
+        shown(alertmanager, lambda found: found == [])
+        alerts.send(transition(OLD, 3, acknowledged=True, assigned="police"))
+        [again] = shown(alertmanager, lambda found: len(found) == 1)
+        assert (again["fingerprint"], again["startsAt"]) == (opened["fingerprint"], opened["startsAt"])
+        assert (again["annotations"]["acknowledged"], again["annotations"]["assigned"]) == ("true", "police")
+
+
 def test_an_alertmanager_that_was_restarted_knows_the_open_alert_again_and_its_end(
     broker: MockBroker, alertmanager: AlertmanagerServer
 ) -> None:

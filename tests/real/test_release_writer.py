@@ -106,7 +106,7 @@ def database(fresh_database: str) -> str:
 def topics(kafka_bootstrap: str, make_topics: MakeTopics) -> Iterator[str]:
     large = {"max.message.bytes": "8000000"}
     make_topics(Topic.LIVE, Topic.ALERTS, Topic.DELIVERIES, Topic.SEALS, partitions=PARTITIONS, settings=large)
-    make_topics(Topic.LEDGER, Topic.DEAD_LETTERS, Topic.CITY)
+    make_topics(Topic.LEDGER, Topic.DEAD_LETTERS, Topic.ACCESS, Topic.NOTES, Topic.CITY)
     yield kafka_bootstrap  # noqa: PT022  the topics go after the test
 
 

@@ -230,4 +230,6 @@ def _wait_for_all(log: Listener, effects: Listener, messages: int) -> None:
     wait_until(lambda: len(log.listen()) == messages, LIMIT_S, "the log is written")
     expected = undisturbed(log.messages)
     wait_until(lambda: len(effects.said()) >= len(expected), LIMIT_S, f"{len(expected)} effects")
-    assert effects.said() == expected
+    said = effects.said()
+    differing = sorted(one for one in said.keys() | expected.keys() if said.get(one) != expected.get(one))
+    assert not differing, [(one, said.get(one), expected.get(one)) for one in differing[:3]]

@@ -145,7 +145,7 @@ def chain(
     uri = databases.create()
     storage.migrate(uri, timescale=request.param)
     make_topics(Topic.LIVE, Topic.ALERTS, Topic.DELIVERIES, partitions=PARTITIONS, settings=LARGE)
-    make_topics(Topic.DEAD_LETTERS)
+    make_topics(Topic.DEAD_LETTERS, Topic.ACCESS, Topic.NOTES)
     made = Chain(kafka_bootstrap, uri)
     try:
         yield made

@@ -9,10 +9,12 @@ import msgspec
 import pyarrow as pa
 import pytest
 
+from schemas.access import Access, Looked, encode_access
 from schemas.alert import Cause, State, Transition
 from schemas.city_change import CityChange
 from schemas.city_version import CityVersion, encode_city
-from schemas.command import Adopt
+from schemas.command import Adopt, Done
+from schemas.command import Outcome as OutcomeOfCommand
 from schemas.contract_messages import MESSAGES, WEBHOOK, MessageKind
 from schemas.delivery import DELIVERY_TYPE, Delivery, Outcome, encode_delivery
 from schemas.event_profile import HTTP_PREFIX, LIMIT_BYTES, attributes_of, profile_faults
@@ -22,6 +24,7 @@ from schemas.ledger import Intent, Released, encode_ledger
 from schemas.letter import encode_letter, letter_headers, message_letter
 from schemas.live import SCHEMAS, LiveTable
 from schemas.log import JSON, TYPE_PREFIX, Clock, Headers, Kind, LogMessage, Topic, encode_log, event_headers
+from schemas.note import Note, encode_note
 from schemas.reading import Batch
 from schemas.sighting import Disagreement, Role, Said, Sighting, SightingShown
 from schemas.snapshot import SnapshotHead, encode_snapshot
@@ -105,13 +108,19 @@ def messages() -> Iterator[Message]:
     yield Topic.LEDGER, *encode_ledger(SOURCE, RELEASED)
     yield Topic.DEAD_LETTER_BODIES, kept_headers(KeptBody("0" * 16, "cameras", b"[]", {})), b"[]"
     yield Topic.DEAD_LETTER_BODIES, redone_headers("0" * 16), b""
+    yield sent(OutcomeOfCommand(
+        command_id="c-1", command="acknowledge", done=Done.DONE, reason="", alert_id="0123456789abcdef", seq=2,
+        site="centrum", role="operator", at_us=1))
+    yield Topic.NOTES, *encode_note(Note(id="n-1", site="centrum", role="operator", at_us=1, text="Poort 3 is krap."))
+    yield Topic.ACCESS, *encode_access(Access(id="0" * 32, at_us=1, who="operator", looked=Looked.TRACE, subject="cam"))
 
 
 MADE = {(str(topic), dict(headers)["ce_type"].decode()): (headers, value) for topic, headers, value in messages()}
 """By topic and CloudEvents type."""
 MAKERS = {
-    "schemas/log.py", "schemas/ledger.py", "schemas/kept_body.py", "schemas/city_version.py", "schemas/letter.py",
-    "schemas/seal.py", "schemas/snapshot.py", "streams/worker/effects.py", "streams/deliver/record.py",
+    "schemas/access.py", "schemas/log.py", "schemas/ledger.py", "schemas/kept_body.py", "schemas/city_version.py",
+    "schemas/letter.py", "schemas/note.py", "schemas/seal.py", "schemas/snapshot.py", "streams/worker/effects.py",
+    "streams/deliver/record.py",
 }
 """Every module that makes headers: a new one belongs into `messages` too."""
 ON_TOPICS = [one for one in MESSAGES if one.channel != WEBHOOK]

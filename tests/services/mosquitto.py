@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from streams.door_settings import ServerTls
 from tests.services.process import Process, free_port
 
 PROGRAM = "mosquitto"
@@ -33,17 +34,21 @@ class MosquittoServer:
     ----------
     folder : Path
         For its settings, sessions and log.
+    tls : ServerTls, optional
+        Listen with this certificate as well, at `tls_port`.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tls: ServerTls | None = None) -> None:
         self._program = need()
         self._folder = folder
-        self.port = free_port()
+        self.port, self.tls_port = free_port(), free_port()
         self._process: Process | None = None
         self._config = folder / "mosquitto.conf"
         self._config.write_text(
             f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence true\n"
             f"persistence_location {folder}/\nautosave_interval 1\nautosave_on_changes true\nuser root\n"
+            + ("" if tls is None else f"listener {self.tls_port} 127.0.0.1\ncertfile {tls.certificate_file}\n"
+               f"keyfile {tls.key_file}\n")
         )
 
     def start(self) -> None:

@@ -8,8 +8,10 @@ import msgspec
 import pyarrow as pa
 
 from schemas.alert import Cause, State, Transition, encode_transition
+from schemas.command import OUTCOME_TYPE, Done, Outcome, encode_outcome
 from schemas.live import SCHEMAS, LiveTable, Status, encode_rows
 from schemas.log import ARROW, JSON, Headers, Topic, event_headers
+from schemas.note import Note, encode_note
 from streams.writer.rows import TRANSITION_TYPE, Message
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -90,3 +92,37 @@ def alert_headers() -> Headers:
 def alert_message(one: Transition, partition: int = 0, offset: int = 0) -> Message:
     """A message of `alerts`."""
     return Message(Topic.ALERTS, partition, offset, alert_headers(), encode_transition(one))
+
+
+def outcome(command_id: str = "c-1", **changes: Any) -> Outcome:
+    """An acknowledgement that was done."""
+    known = Outcome(
+        command_id=command_id, command="acknowledge", done=Done.DONE, reason="", alert_id="00112233aabbccdd", seq=2,
+        site="centrum", role="operator", at_us=round(NOON.timestamp()) * 1_000_000,
+    )
+    return msgspec.structs.replace(known, **changes)
+
+
+def outcome_headers(command_id: str = "c-1", partition: int = 0) -> Headers:
+    """Headers of an outcome that a partition of the log gave, as the worker makes them."""
+    return event_headers(OUTCOME_TYPE, "urn:drukte:worker", f"command/{command_id}/{partition}", JSON)
+
+
+def outcome_message(one: Outcome, partition: int = 0, offset: int = 0) -> Message:
+    """An outcome on `alerts`."""
+    return Message(Topic.ALERTS, 0, offset, outcome_headers(one.command_id, partition), encode_outcome(one))
+
+
+def note(**changes: Any) -> Note:
+    """What an operator wrote."""
+    known = Note(
+        id="n-1", site="centrum", role="operator", at_us=round(NOON.timestamp()) * 1_000_000,
+        alert_id="00112233aabbccdd", text="Jan bij poort 3 vraagt om hekken.",
+    )
+    return msgspec.structs.replace(known, **changes)
+
+
+def note_message(one: Note, offset: int = 0) -> Message:
+    """A note on `notes`."""
+    headers, value = encode_note(one)
+    return Message(Topic.NOTES, 0, offset, headers, value)

@@ -1,11 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a partition is read from."""
+"""Where a partition is read from, and how far behind it is."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.writer.log import Start, starting_point
+from schemas.log import Topic
+from streams.writer.log import LogReader, Start, starting_point
+from streams.writer.rows import Message
+from tests.gateway.mock_broker import MockBroker, broker
+from tests.services.process import wait_until
 
+LIMIT_S = 30.0
+
+__all__ = ["broker"]  # a fixture
 offsets = st.integers(0, 2**40)
 
 
@@ -33,3 +40,27 @@ def test_messages_that_aged_out_are_counted() -> None:
 def test_a_topic_that_ends_before_the_stored_offset_is_another_one() -> None:
     assert starting_point(10, 0, 9) == Start(0, made_anew=True)
     assert starting_point(10, 0, 10) == Start(10)
+
+
+def test_the_lag_is_reckoned_once_a_second(broker: MockBroker) -> None:
+    for _ in range(3):
+        broker.producer.produce(Topic.LIVE, b"row", partition=0)
+    broker.producer.flush(5)
+    now_s = 100.0
+    reader = LogReader(broker.kafka, (Topic.LIVE,), lambda: now_s)
+    place = (str(Topic.LIVE), 0)
+    try:
+        reader.assign({place: Start(0)})
+        taken: list[Message] = []
+
+        def is_taken() -> bool:
+            taken.extend(reader.poll(10, 0.1))
+            return len(taken) == 3
+        wait_until(is_taken, LIMIT_S, "all are polled")
+        assert reader.lag({place: 1}) == {"live": 2}
+        now_s += 0.9
+        assert reader.lag({place: 3}) == {"live": 2}
+        now_s += 0.2
+        assert reader.lag({place: 3}) == {"live": 0}
+    finally:
+        reader.close()

@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The alarm of a partition: which figures of a step or a window go to which rules, and what operators say to it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from schemas.alert import Transition
+from schemas.city import City
+from schemas.command import (
+    Drill,
+    GateClosed,
+    GateOpen,
+    MeasureTaken,
+    OperatorCommand,
+    SensorOutOfService,
+    SetOccupancy,
+    Suppress,
+    Unsuppress,
+    ZoneEmpty,
+)
+from schemas.health import UNUSABLE_FROM
+from schemas.live import LiveTable
+from schemas.rules import GRID_KINDS, RuleKind
+from schemas.sighting import SightingShown
+from streams.core.cases import CaseBook
+from streams.core.desk import Desk, RefusedCommandError
+from streams.core.events import Events
+from streams.core.health import Health
+from streams.core.inside import EMPTY_SD, Inside, InsideMinute
+from streams.core.layout import COUNTED_METRICS, MINUTE_US, Layout, PlaceKind, gate_widths_m
+from streams.core.levels import LevelEdges, ZoneFigures
+from streams.core.lookahead import QUARTER_US, LookAhead
+from streams.core.measures_taken import MeasuresTaken
+from streams.core.moves import Moves
+from streams.core.occupancy import Kind
+from streams.core.outflow import Outflow
+from streams.core.rows import GateCounts
+from streams.core.rules import LevelRules
+from streams.core.signal_rules import Signal, SignalRules
+from streams.core.zone_windows import NO_VALUE, Step, ZoneWindows
+
+REPEAT_US = 3_600_000_000
+"""Open alerts are told again every hour, so that the topic's retention never forgets one."""
+SET_SD = 0.05
+"""An operator's number is taken as this far off, as a share."""
+
+Places = npt.NDArray[np.intp]
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+
+class Alarm:
+    """The book of cases, the rules that move them and the desk at which operators do.
+
+    Parameters
+    ----------
+    city : City
+    layout : Layout
+    figures : ZoneFigures
+    level_edges : LevelEdges
+        Is told when an event changes the limits.
+    rings : int
+        Windows that a zone may have open at once.
+    rows : dict of LiveTable to list of RecordBatch
+        Where rows of people inside and of what is ahead go.
+    """
+
+    PARTS = ("book", "levels", "desk", "outflow", "measures", "inside", "inside.occupancy", "inside.occupancy.watch",
+             *(f"ahead.{name}" for name in LookAhead.PARTS))
+    """Where its state is."""
+
+    def __init__(self, city: City, layout: Layout, figures: ZoneFigures, level_edges: LevelEdges, rings: int,
+                 rows: dict[LiveTable, list[pa.RecordBatch]]) -> None:
+        self._city, self._layout, self._figures, self._level_edges = city, layout, figures, level_edges
+        self.book = CaseBook(city, layout, figures)
+        self.levels = LevelRules(self.book, layout, figures, rings)
+        self.signals = SignalRules(self.book, layout)
+        self.desk = Desk(city, self.book)
+        self.outflow = Outflow(layout, gate_widths_m(city, layout))
+        self.measures = MeasuresTaken(city, layout, len(figures.area_m2))
+        self.inside = Inside(city, layout, figures)
+        self.ahead = LookAhead(city, layout, figures)
+        self._rows = rows
+        self._zone_number = {layout.place_key[at]: int(at) for at in layout.places_of(PlaceKind.ZONE)}
+        self._forecast_cases = self.signals.forecast_cases()
+        self._events = Events(city, layout, figures, self.book.entries)
+        dense = [one.rule.density_from_per_m2 for one in self.book.entries if one.rule.kind is RuleKind.STOP_AND_GO]
+        self._dense_people = figures.area_m2 * min(dense, default=np.inf)
+
+    def carry(self, old: "Alarm", moves: Moves, windows: ZoneWindows, open_start: Ints) -> list[Transition]:
+        """Go on with the cases whose rule and place stay; the ends of the others."""
+        new, was, told = self.book.carry(old.book, moves)
+        self.levels.carry(old.levels, moves, windows, open_start, (new, was))
+        self.desk.carry(old.desk)
+        self.outflow.carry(old.outflow, moves)
+        self.measures.carry(old.measures, moves)
+        self.inside.carry(old.inside, moves)
+        self.ahead.carry(old.ahead, moves)
+        return told
+
+    def begin_step(self, step_us: int) -> None:
+        """Let events come and go before a step is judged."""
+        active = self._events.at(step_us)
+        if active is None:
+            return
+        self._level_edges.forget()
+        grid = sum(entry.rule.kind in GRID_KINDS for entry in self.book.entries)
+        self.levels.forget_limits(active[:grid])
+        self.signals.active = active
+
+    def at_step(self, step_us: int, step: Step, windows: ZoneWindows, counts: Mask,
+                open_start: Ints) -> list[Transition]:
+        """Let a step of the grid raise alerts, and time move their flags; then what belongs to its minute."""
+        told = self.levels.at_step(step_us, step, windows, counts)
+        if step_us % REPEAT_US == 0:
+            told += self.book.open_alerts()
+        self.inside.at_step(step_us, step.counted * step.gain, step.present)
+        if step_us % MINUTE_US == 0:
+            for minute in self.inside.minutes(open_start):
+                told += self._inside_known(minute, step_us)
+        if step_us % QUARTER_US == MINUTE_US:
+            told += self._look_ahead(step_us - MINUTE_US, windows, step_us)
+        return told + self.desk.at_step(step_us)
+
+    def _inside_known(self, minute: InsideMinute, now_us: int) -> list[Transition]:
+        """A minute that all gates have closed: its rows, and whether the capacity is reached."""
+        if len(minute.zone):
+            self._rows[LiveTable.INSIDE].append(minute.rows)
+        capacity = self._figures.capacity[minute.zone]
+        return self.signals.at_close(Signal(
+            RuleKind.OCCUPANCY, minute.zone, np.full(len(minute.zone), minute.start_us),
+            100 * minute.low / capacity, 100 * minute.high / capacity, minute.coverage, minute.low, minute.high,
+        ), now_us)
+
+    def _look_ahead(self, quarter_us: int, windows: ZoneWindows, now_us: int) -> list[Transition]:
+        """The quarter hour that is over: what is ahead of each zone."""
+        low, high = windows.last_band
+        ahead = self.ahead.at_quarter(quarter_us, (low, high))
+        if ahead.rows.num_rows:
+            self._rows[LiveTable.OUTLOOK].append(ahead.rows)
+        self.book.know_next(ahead.low_min, ahead.high_min)
+        told: list[Transition] = []
+        zones = np.arange(len(low))
+        for (level, lead_min), numbers in self._forecast_cases.items():
+            probability = self.ahead.probability(np.full(len(zones), level), lead_min)
+            told += self.signals.at_close(Signal(
+                RuleKind.FORECAST, zones, np.full(len(zones), quarter_us - QUARTER_US), probability, probability,
+                np.ones(len(zones)), low, high), now_us, numbers)
+        return told
+
+    def zones_closed(self, zone: Places, start_us: Ints, windows: ZoneWindows, now_us: int) -> list[Transition]:
+        """Closed windows of zones, before `windows` forgets them."""
+        told = self.levels.at_close(zone, start_us, windows, now_us)
+        at = windows.ring(zone, start_us), zone
+        low, high, coverage = windows.low[at], windows.high[at], windows.coverage(zone, start_us)
+        missing = windows.level[at] < 0
+        if self.signals.wants(RuleKind.RISE):
+            rise = np.where(missing, np.nan, windows.rise_per_min(zone, start_us))
+            told += self.signals.at_close(
+                Signal(RuleKind.RISE, zone, start_us, rise, rise, coverage, low, high), now_us)
+        lacking = self.measures.lacking(zone, np.where(missing, np.nan, high), now_us)
+        told += self.signals.at_close(
+            Signal(RuleKind.EFFECT, zone, start_us, lacking, lacking, coverage, low, high), now_us)
+        told += self._surges(zone, start_us, low, high, missing, now_us)
+        return told + self._no_data(zone, start_us, coverage, now_us, low, high)
+
+    def _surges(self, zone: Places, start_us: Ints, low: Ints, high: Ints, missing: Mask,
+                now_us: int) -> list[Transition]:
+        """Judge slots of five minutes that ended with these windows."""
+        place, chance = self.ahead.zones_closed(zone, start_us, low, high, missing)
+        at = np.searchsorted(zone, place)
+        return self.signals.at_close(Signal(
+            RuleKind.SURGE, place, start_us[at], chance, chance, np.ones(len(place)), low[at], high[at]), now_us)
+
+    def _no_data(self, place: Places, start_us: Ints, coverage: Floats, now_us: int, people_low: Ints | None = None,
+                 people_high: Ints | None = None) -> list[Transition]:
+        """Windows that were not seen, or hardly: evidence of its own, never of calm."""
+        none = np.full(len(place), NO_VALUE, np.int64)
+        seen = np.ones(len(place))
+        low = none if people_low is None else people_low
+        high = none if people_high is None else people_high
+        return self.signals.at_close(
+            Signal(RuleKind.NO_DATA, place, start_us, coverage, coverage, seen, low, high), now_us)
+
+    def gates_closed(self, gate: Places, start_us: Ints, counts: GateCounts, rows: pa.RecordBatch, last_low: Ints,
+                     now_us: int) -> list[Transition]:
+        """Closed windows of gates, as their rows tell them; `last_low` is over zones: the band closed last."""
+        self.inside.gates_closed(gate, start_us, counts)
+        span_min = self._layout.place_span_us[gate] / MINUTE_US
+        ways = {name: _column(rows, name) for name in ("in_low", "in_high", "out_low", "out_high")}
+        self.measures.gates_closed(gate, ways["in_high"], span_min)
+        self.ahead.gates_closed(gate, (ways["in_low"], ways["in_high"]), (ways["out_low"], ways["out_high"]))
+        closed = np.array([self.desk.is_closed(self._layout.place_key[at], now_us) for at in gate], np.bool_)
+        coverage = _column(rows, "coverage")
+        told = self.signals.at_close(Signal(
+            RuleKind.FLOW, gate, start_us, _column(rows, "flow_low_per_m_min"), _column(rows, "flow_high_per_m_min"),
+            coverage, np.full(len(gate), NO_VALUE, np.int64), np.full(len(gate), NO_VALUE, np.int64)), now_us)
+        told += self._no_data(gate[~closed], start_us[~closed], coverage[~closed], now_us)
+        if not self.signals.wants(RuleKind.STOP_AND_GO):
+            return told
+        zone, zone_start_us, outflow = self.outflow.closed(
+            gate, start_us, np.where(closed, 0.0, ways["in_high"]), np.where(closed, 0.0, ways["out_high"]), span_min)
+        # An empty zone has no outflow either: only a dense one that does not empty stands still.
+        figure = np.where(last_low[zone] >= self._dense_people[zone], outflow, 1e6)
+        return told + self.signals.at_close(
+            Signal.plain(RuleKind.STOP_AND_GO, zone, zone_start_us, np.where(np.isnan(outflow), np.nan, figure),
+                         np.ones(len(zone))), now_us)
+
+    def roads_closed(self, road: Places, start_us: Ints, rows: pa.RecordBatch, now_us: int) -> list[Transition]:
+        """Closed windows of roads, as their rows tell them."""
+        speed, coverage = _column(rows, "speed_km_h"), _column(rows, "speed_coverage")
+        told = self.signals.at_close(Signal.plain(RuleKind.CONGESTION, road, start_us, speed, coverage), now_us)
+        score = self.ahead.roads_closed(road, start_us, speed, _column(rows, "vehicles"))
+        told += self.signals.at_close(Signal.plain(RuleKind.INCIDENT, road, start_us, score, coverage), now_us)
+        return told + self._no_data(road, start_us, np.maximum(coverage, _column(rows, "coverage")), now_us)
+
+    def sensors_judged(self, now_us: int, health: Health) -> list[Transition]:
+        """The health of a minute: which share of each place's sensors cannot be used."""
+        if not self.signals.wants(RuleKind.SENSOR_LOSS):
+            return []
+        counts = np.isin(self._layout.channel_role, COUNTED_METRICS) & self._layout.channel_counted
+        place = self._layout.channel_place[counts]
+        lost = health.state[counts] >= UNUSABLE_FROM
+        total = np.bincount(place, minlength=len(self._layout.place_kind))
+        share = np.bincount(place[lost], minlength=len(total)) / np.maximum(total, 1)
+        places = np.flatnonzero(total)
+        mine = self._layout.place_kind[places] == PlaceKind.GATE
+        closed = [self.desk.is_closed(self._layout.place_key[at], now_us) for at in places[mine]]
+        share[places[mine]] = np.where(closed, 0.0, share[places[mine]])
+        start_us = now_us - self._layout.place_span_us[places]
+        return self.signals.at_close(
+            Signal.plain(RuleKind.SENSOR_LOSS, places, start_us, share[places], np.ones(len(places))), now_us)
+
+    def command(self, command: OperatorCommand, now_us: int) -> list[Any]:
+        """Do an operator's command; its transitions and its one outcome."""
+        return self.desk.settle(command, now_us, lambda: self._done(command, now_us))
+
+    def _done(self, command: OperatorCommand, now_us: int) -> tuple[list[Transition], str]:
+        if isinstance(command, Suppress | Unsuppress):
+            return self.desk.suppress(command, now_us)
+        if isinstance(command, Drill):
+            return self.desk.drill(command)
+        if isinstance(command, GateClosed | GateOpen):
+            return self.desk.gate(command, now_us)
+        if isinstance(command, MeasureTaken):
+            return [], self.measures.take(command, now_us)
+        if isinstance(command, ZoneEmpty | SetOccupancy):
+            return [], self._anchored(command, now_us)
+        if isinstance(command, SensorOutOfService):
+            return [], self.desk.out_of_service(command, now_us)
+        return self.desk.about_alert(command, now_us)
+
+    def _anchored(self, command: ZoneEmpty | SetOccupancy, now_us: int) -> str:
+        """Correct the people inside by what an operator knows, from now on."""
+        zone = self._zone_number.get(command.zone)
+        if zone is None:
+            raise RefusedCommandError("the city file has no such zone")
+        if isinstance(command, ZoneEmpty):
+            known = self.inside.anchor(now_us, Kind.ZONE_EMPTY, zone, 0.0, EMPTY_SD)
+        else:
+            known = self.inside.anchor(
+                now_us, Kind.SET_OCCUPANCY, zone, float(command.persons), SET_SD * command.persons + EMPTY_SD)
+        if not known:
+            raise RefusedCommandError("the zone has no gates: nothing is estimated there")
+        return self._layout.place_site[zone]
+
+    def sighted(self, shown: SightingShown, now_us: int) -> None:
+        """Let what somebody saw correct the people inside: a range with a wide error."""
+        high = shown.people_low * 1.5 + 10 if shown.people_high is None else shown.people_high
+        sd = max((high - shown.people_low) / 2, EMPTY_SD)
+        self.inside.anchor(now_us, Kind.SIGHTING, self._zone_number[shown.zone], (shown.people_low + high) / 2, sd)
+
+    def adopt(self, alerts: Sequence[Transition], now_us: int) -> list[Transition]:
+        """Give alerts that were open before a cold start back to their cases."""
+        return self.book.adopt(alerts, now_us)
+
+
+def _column(rows: pa.RecordBatch, name: str) -> Floats:
+    """A column as numbers; NaN where it is null."""
+    return np.asarray(rows.column(name).to_numpy(zero_copy_only=False), np.float64)

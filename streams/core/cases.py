@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All cases of a partition: which rule looks at which place, where each case stands, and what is told of it."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from msgspec.structs import replace
+
+from schemas.alert import Cause, Transition, alert_id
+from schemas.city import City
+from schemas.roads import ANY_VEHICLE
+from schemas.rules import EVERYWHERE, GRID_KINDS, KINDS, Rule, RuleKind
+from streams.core.adoption import adopt, ended
+from streams.core.alerting import FIRST_OPEN, Case, Change, Parameters
+from streams.core.layout import Layout, PlaceKind
+from streams.core.levels import ZoneFigures
+from streams.core.moves import Moves
+from streams.core.zone_windows import NO_VALUE
+
+Floats = npt.NDArray[np.float64]
+_KINDS_ON: dict[str, tuple[PlaceKind, ...]] = {
+    "zone": (PlaceKind.ZONE,), "gate": (PlaceKind.GATE,), "road": (PlaceKind.ROAD,), "place": tuple(PlaceKind),
+}
+_ROW_OF = {PlaceKind.ZONE: "zones", PlaceKind.GATE: "gates", PlaceKind.ROAD: "roads"}
+METHOD = 1
+"""Version of how alerts are decided; it stands in every transition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A rule at a place: its key, itself, the number of the place."""
+
+    key: str
+    rule: Rule
+    place: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a transition shows of the window or step that caused it; about people bands only.
+
+    `people_low` and `people_high` are `NO_VALUE` where there are none, `low` and `high` NaN.
+    """
+
+    start_us: int
+    coverage: float
+    people_low: int = NO_VALUE
+    people_high: int = NO_VALUE
+    low: float = np.nan
+    high: float = np.nan
+    trend: float = np.nan
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """Who caused a change by a command."""
+
+    command_id: str = ""
+    actor: str = ""
+    note_id: str = ""
+
+
+NOBODY = By()
+
+
+def entries_of(city: City, layout: Layout, figures: ZoneFigures) -> list[Entry]:
+    """Every rule at every place that it looks at, rules about steps first."""
+    found: list[Entry] = []
+    for key, rule in city.file.rules.items():
+        for kind in _KINDS_ON[KINDS[rule.kind].on]:
+            wanted = getattr(rule, _ROW_OF[kind])
+            found += [Entry(key, rule, int(place)) for place in layout.places_of(kind)
+                      if (EVERYWHERE in wanted or layout.place_key[place] in wanted)
+                      and layout.place_class[place] in ("", ANY_VEHICLE) and _applies(rule, kind, int(place), figures)]
+    return sorted(found, key=lambda entry: entry.rule.kind not in GRID_KINDS)
+
+
+def _applies(rule: Rule, kind: PlaceKind, place: int, figures: ZoneFigures) -> bool:
+    """Whether the place can ever say what the rule asks for."""
+    if kind is not PlaceKind.ZONE:
+        return True
+    if rule.kind in (RuleKind.LEVEL, RuleKind.FORECAST) and rule.level > figures.people.shape[1]:
+        return False
+    if rule.kind is RuleKind.OCCUPANCY:
+        return not np.isnan(figures.capacity[place])
+    return bool(figures.view_m2[place] > 0)
+
+
+class CaseBook:
+    """One case for each entry.
+
+    Attributes
+    ----------
+    entries : list of Entry
+    cases : list of Case
+        In the order of the entries.
+    busy : bool array
+        Cases that are not wholly at rest: only they and those that are over need a look.
+    drilled : list of str
+        `site/KEY` and `rule/KEY` of exercises that are on.
+    next_min : float64 array [2, zone]
+        Earliest and latest minutes to each zone's next level, as last looked ahead; NaN where nobody can say.
+    is_muted : callable of (int, int)
+        Whether an operator has suppressed what the case of this number is about, at that log time: the desk answers.
+        An alert that opens then is suppressed from its first transition on, so that nobody is told in between.
+    """
+
+    STATE = ("cases", "busy", "drilled", "next_min")
+
+    def __init__(self, city: City, layout: Layout, figures: ZoneFigures) -> None:
+        self._city, self._layout, self._figures = city, layout, figures
+        self.entries = entries_of(city, layout, figures)
+        self.parameters = [_parameters(entry.rule) for entry in self.entries]
+        self.cases = [Case() for _ in self.entries]
+        self.busy = np.zeros(len(self.entries), np.bool_)
+        self.drilled: list[str] = []
+        self.is_muted: Callable[[int, int], bool] = lambda _number, _now_us: False
+        self.next_min = np.full((2, len(figures.area_m2)), np.nan)
+
+    def know_next(self, low_min: Floats, high_min: Floats) -> None:
+        """Take in how many minutes each zone's next level is away."""
+        self.next_min = np.stack([low_min, high_min])
+
+    def of_kinds(self, kinds: Iterable[RuleKind]) -> npt.NDArray[np.intp]:
+        """Numbers of the entries of some kinds."""
+        wanted = set(kinds)
+        return np.array([at for at, one in enumerate(self.entries) if one.rule.kind in wanted], np.intp)
+
+    def keys(self) -> list[tuple[str, str]]:
+        """Place and rule of every case."""
+        return [(self._layout.place_key[one.place], one.key) for one in self.entries]
+
+    def site(self, number: int) -> str:
+        """The site of a case."""
+        return self._layout.place_site[self.entries[number].place]
+
+    def place(self, number: int) -> str:
+        """The place of a case, by key."""
+        return self._layout.place_key[self.entries[number].place]
+
+    def open_numbers(self) -> Iterator[int]:
+        """Numbers of the cases that are open."""
+        return (number for number in np.flatnonzero(self.busy).tolist() if self.cases[number].open)
+
+    def find(self, identity: str) -> int | None:
+        """The case that has, or had last, this alert id."""
+        for number, case in enumerate(self.cases):
+            if case.alert_id == identity:
+                return number
+        return None
+
+    def open_alerts(self) -> list[Transition]:
+        """What was told last of every alert that is open: said again, it lasts as long as the alert."""
+        return [last for number in self.open_numbers() if (last := self.cases[number].last) is not None]
+
+    def carry(self, old: "CaseBook", moves: Moves) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp],
+                                                          list[Transition]]:
+        """Go on with the cases whose rule and place stay; end the others.
+
+        Returns
+        -------
+        new, was : int arrays
+            Numbers of the cases that stay, here and in the old book.
+        told : list of Transition
+            The ends of those that do not.
+        """
+        held = {key: number for number, key in enumerate(old.keys())}
+        stays = [(number, held.pop(key)) for number, key in enumerate(self.keys()) if key in held]
+        for number, was_number in stays:
+            self.cases[number] = old.cases[was_number]
+        new, was = np.array(stays, np.intp).reshape(-1, 2).T
+        self.busy[new] = old.busy[was]
+        self.drilled = old.drilled
+        new_zone, was_zone = moves.zones(self.next_min.shape[1])
+        self.next_min[:, new_zone] = old.next_min[:, was_zone]
+        gone = [old.cases[number] for number in held.values()]
+        return new, was, [
+            ended(case.last, Cause.CITY, moves.at_us) for case in gone if case.open and case.last is not None]
+
+    def adopt(self, alerts: Sequence[Transition], now_us: int) -> list[Transition]:
+        """Give alerts that were open before a cold start back to their cases; see `streams.core.adoption`."""
+        told = adopt(dict(zip(self.keys(), self.cases, strict=True)), alerts, now_us)
+        self.busy = np.array([not case.at_rest for case in self.cases], np.bool_)
+        return told
+
+    def told(self, number: int, changes: Sequence[Change], at_us: int, shown: Shown) -> list[Transition]:
+        """What is told of changes that a step or a window made, in their order."""
+        self.busy[number] = not self.cases[number].at_rest
+        return [self._transition(number, change, at_us, shown) for change in changes]
+
+    def told_again(self, number: int, changes: Sequence[Change], at_us: int, by: By = NOBODY) -> list[Transition]:
+        """What is told of changes that no data made: as the last time, with the new state and flags."""
+        case = self.cases[number]
+        self.busy[number] = not case.at_rest
+        told = []
+        for change in changes:
+            if case.last is None:
+                continue
+            case.seq += 1
+            case.last = _changed(case, case.last, change, at_us, by)
+            told.append(case.last)
+        return told
+
+    def _transition(self, number: int, change: Change, at_us: int, shown: Shown) -> Transition:
+        entry, case = self.entries[number], self.cases[number]
+        place, site = self.place(number), self.site(number)
+        if change.state_from not in FIRST_OPEN:
+            case.alert_id = alert_id(site, place, entry.key, at_us)
+            case.seq, case.opened_at_us = 0, at_us
+            case.suppressed = self.is_muted(number, at_us)
+            case.exercise = f"site/{site}" in self.drilled or f"rule/{entry.key}" in self.drilled
+        case.seq += 1
+        case.last = self._made(number, change, at_us, shown)
+        return case.last
+
+    def _made(self, number: int, change: Change, at_us: int, shown: Shown) -> Transition:
+        entry, case = self.entries[number], self.cases[number]
+        facts = KINDS[entry.rule.kind]
+        is_zone = self._layout.place_kind[entry.place] == PlaceKind.ZONE
+        capacity = float(self._figures.capacity[entry.place]) if is_zone else np.nan
+        known = not np.isnan(capacity) and shown.people_low >= 0
+        soonest, latest = self.next_min[:, entry.place] if is_zone else (np.nan, np.nan)
+        return Transition(
+            alert_id=case.alert_id, seq=case.seq, site=self.site(number), place=self.place(number), rule=entry.key,
+            severity=entry.rule.severity, measure="people" if entry.rule.kind is RuleKind.LEVEL else entry.rule.kind,
+            unit=facts.unit, level_from=change.level_from, level_to=change.level_to,
+            state_from=change.state_from, state_to=change.state_to, stale=case.stale,
+            acknowledged=case.acknowledged, escalated=case.escalated, suppressed=case.suppressed,
+            exercise=case.exercise, assigned=case.assigned,
+            window_start_us=shown.start_us,
+            window_end_us=shown.start_us + int(self._layout.place_span_us[entry.place]),
+            people_low=shown.people_low if shown.people_low >= 0 else None,
+            people_high=shown.people_high if shown.people_low >= 0 else None,
+            percent_low=round(100 * shown.people_low / capacity, 1) if known else None,
+            percent_high=round(100 * shown.people_high / capacity, 1) if known else None,
+            coverage=round(shown.coverage, 4), profile=self._profile(entry.place, is_zone=bool(is_zone)),
+            city_version=self._city.version, cause=change.cause, opened_at_us=case.opened_at_us, at_us=at_us,
+            low=_or_none(shown.low), high=_or_none(shown.high), limit=_or_none(entry.rule.raising),
+            trend=None if np.isnan(shown.trend) else int(shown.trend),
+            next_low_min=_or_none(soonest), next_high_min=_or_none(latest), reached=case.raised, method=METHOD,
+        )
+
+    def _profile(self, place: int, *, is_zone: bool) -> str:
+        zone = self._city.file.zones.get(self._layout.place_key[place]) if is_zone else None
+        return "" if zone is None else zone.profile
+
+
+def _or_none(value: float) -> float | None:
+    return None if np.isnan(value) else round(float(value), 3)
+
+
+def _parameters(rule: Rule) -> Parameters:
+    return Parameters(
+        rule.level, rule.raise_after, rule.clear_after, rule.skip_levels, rule.flap_limit,
+        round((rule.escalate_after_s or 0) * 1_000_000))
+
+
+def _changed(case: Case, last: Transition, change: Change, at_us: int, by: By) -> Transition:
+    """The last transition with the state and the flags of now."""
+    return replace(
+        last, seq=case.seq, state_from=change.state_from, state_to=change.state_to, level_from=change.level_from,
+        level_to=change.level_to, cause=change.cause, at_us=at_us, stale=case.stale, acknowledged=case.acknowledged,
+        escalated=case.escalated, suppressed=case.suppressed, assigned=case.assigned,
+        command_id=by.command_id, actor=by.actor, note_id=by.note_id)

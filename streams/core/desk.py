@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Operators' commands: each folds to one outcome, a repeat to the same one; and the flags that time moves.
+
+Nothing here stops an alert from being judged: what operators set are flags beside its state.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from schemas.alert import Cause, Transition
+from schemas.city import City
+from schemas.command import (
+    Acknowledge,
+    Assign,
+    Done,
+    Drill,
+    GateClosed,
+    GateOpen,
+    Note,
+    OperatorCommand,
+    Outcome,
+    Resolve,
+    SensorOutOfService,
+    Suppress,
+    Unacknowledge,
+    Unsuppress,
+    kind_of,
+)
+from schemas.rules import RuleKind
+from streams.core.alerting import Change, acknowledged, ended, escalated, suppressed
+from streams.core.cases import NOBODY, By, CaseBook
+
+OUTCOMES_KEPT = 1_000
+"""A client that tries a command again does so within minutes; of more commands than these the oldest are forgotten."""
+Told = list[Transition]
+
+
+class Until(msgspec.Struct, frozen=True):
+    """Something of a kind that holds until a time: `alert`, `rule`, `place`, `gate`."""
+
+    kind: str
+    key: str
+    until_us: int
+
+
+class RefusedCommandError(Exception):
+    """A command that cannot be done as things stand; the text says why."""
+
+
+class Desk:
+    """What commands have set, and what became of the last ones.
+
+    Attributes
+    ----------
+    outcomes : list of Outcome
+        Of the last commands, oldest first.
+    holding : list of Until
+        Suppressions and closed gates.
+    """
+
+    STATE = ("outcomes", "holding")
+
+    def __init__(self, city: City, book: CaseBook) -> None:
+        self._city, self._book = city, book
+        self.outcomes: list[Outcome] = []
+        self.holding: list[Until] = []
+        book.is_muted = self._is_muted
+
+    def carry(self, old: "Desk") -> None:
+        """Go on with what was set."""
+        self.outcomes, self.holding = old.outcomes, old.holding
+
+    def is_closed(self, gate: str, now_us: int) -> bool:
+        """Whether an operator closed a gate."""
+        return any(one.kind == "gate" and one.key == gate and one.until_us > now_us for one in self.holding)
+
+    def said_before(self, command_id: str) -> Outcome | None:
+        """What became of a command that was given before."""
+        return next((one for one in reversed(self.outcomes) if one.command_id == command_id), None)
+
+    def settle(self, command: OperatorCommand, now_us: int, do: Callable[[], tuple[Told, str]]) -> list[Any]:
+        """Do a command once; its transitions and its outcome.
+
+        Parameters
+        ----------
+        do : callable
+            Does it; its transitions, and the site that it was about. Raises `RefusedCommandError`.
+        """
+        before = self.said_before(command.id)
+        if before is not None:
+            return [before]
+        told: Told = []
+        site, reason = "", ""
+        try:
+            told, site = do()
+        except RefusedCommandError as refused:
+            reason = str(refused)
+        outcome = Outcome(
+            command_id=command.id, command=kind_of(command), done=Done.REFUSED if reason else Done.DONE, reason=reason,
+            alert_id=told[-1].alert_id if told else "", seq=told[-1].seq if told else 0, site=site,
+            role=command.role, at_us=now_us)
+        self.outcomes = [*self.outcomes, outcome][-OUTCOMES_KEPT:]
+        return [*told, outcome]
+
+    def about_alert(self, command: Acknowledge | Unacknowledge | Note | Assign | Resolve,
+                    now_us: int) -> tuple[Told, str]:
+        """Do a command about one open alert."""
+        number = self._open(command.alert)
+        case = self._book.cases[number]
+        by = By(command.id, command.role, command.note_id or "")
+        if isinstance(command, Resolve):
+            changes = ended(case, Cause.COMMAND)
+        elif isinstance(command, Acknowledge | Unacknowledge):
+            changes = self._acknowledged(number, command, now_us)
+        else:
+            if isinstance(command, Assign):
+                case.assigned = command.to_role
+            changes = [Change(case.state, case.state, case.level, case.level, Cause.COMMAND)]
+        return self._book.told_again(number, changes, now_us, by), self._book.site(number)
+
+    def _acknowledged(self, number: int, command: Acknowledge | Unacknowledge, now_us: int) -> list[Change]:
+        case, yes = self._book.cases[number], isinstance(command, Acknowledge)
+        if case.acknowledged and yes:
+            raise RefusedCommandError("it is acknowledged already")
+        if not case.acknowledged and not yes:
+            raise RefusedCommandError("it is not acknowledged")
+        return acknowledged(case, yes, now_us)
+
+    def _open(self, identity: str) -> int:
+        number = self._book.find(identity)
+        if number is None:
+            raise RefusedCommandError("no alert of this id is open here")
+        if not self._book.cases[number].open:
+            raise RefusedCommandError("the alert is resolved")
+        return number
+
+    def suppress(self, command: Suppress | Unsuppress, now_us: int) -> tuple[Told, str]:
+        """Suppress an alert, a rule or a place until a time, or end that."""
+        kind, key = next((name, value) for name in ("alert", "rule", "place")
+                         if (value := getattr(command, name)) is not None)
+        site = self._site_of(kind, key)
+        known = [one for one in self.holding if (one.kind, one.key) == (kind, key) and one.until_us > now_us]
+        if isinstance(command, Unsuppress) and not known:
+            raise RefusedCommandError("it is not suppressed")
+        if isinstance(command, Suppress) and command.until_us <= now_us:
+            raise RefusedCommandError("its end has passed")
+        self._drop(kind, key)
+        if isinstance(command, Suppress):
+            self.holding = [*self.holding, Until(kind, key, command.until_us)]
+        by = By(command.id, command.role, command.note_id or "")
+        return self._flags(now_us, Cause.COMMAND, by), site
+
+    def _site_of(self, kind: str, key: str) -> str:
+        if kind == "alert":
+            return self._book.site(self._open(key))
+        if kind == "rule":
+            if key not in self._city.file.rules:
+                raise RefusedCommandError("the city file has no such rule")
+            return ""
+        return self._place_site(key)
+
+    def _place_site(self, key: str) -> str:
+        place = self._city.file.zones.get(key) or self._city.file.gates.get(key)
+        if place is None:
+            raise RefusedCommandError("the city file has no such zone or gate")
+        return place.site
+
+    def drill(self, command: Drill) -> tuple[Told, str]:
+        """Begin or end an exercise; alerts that are open keep what they are."""
+        key = f"site/{command.site}" if command.site is not None else f"rule/{command.rule}"
+        known = self._city.file.sites if command.site is not None else self._city.file.rules
+        if key.partition("/")[2] not in known:
+            raise RefusedCommandError("the city file has no such site or rule")
+        if (key in self._book.drilled) == command.on:
+            raise RefusedCommandError("the exercise is on already" if command.on else "no such exercise is on")
+        if command.on:
+            self._book.drilled = [*self._book.drilled, key]
+        else:
+            self._book.drilled = [one for one in self._book.drilled if one != key]
+        return [], command.site or ""
+
+    def gate(self, command: GateClosed | GateOpen, now_us: int) -> tuple[Told, str]:
+        """Close a gate until a time, or open it."""
+        gate = self._city.file.gates.get(command.gate)
+        if gate is None:
+            raise RefusedCommandError("the city file has no such gate")
+        if isinstance(command, GateOpen) and not self.is_closed(command.gate, now_us):
+            raise RefusedCommandError("it is not closed")
+        if isinstance(command, GateClosed) and command.until_us <= now_us:
+            raise RefusedCommandError("its end has passed")
+        self._drop("gate", command.gate)
+        if isinstance(command, GateClosed):
+            self.holding = [*self.holding, Until("gate", command.gate, command.until_us)]
+        return [], gate.site
+
+    def out_of_service(self, command: SensorOutOfService, now_us: int) -> str:
+        """Take a sensor out of service until a time; the partition lays itself out without it."""
+        sensor = self._city.file.sensors.get(command.sensor)
+        if sensor is None:
+            raise RefusedCommandError("the city file has no such sensor")
+        if command.until_us <= now_us:
+            raise RefusedCommandError("its end has passed")
+        self._drop("sensor", command.sensor)
+        self.holding = [*self.holding, Until("sensor", command.sensor, command.until_us)]
+        return self._place_site(sensor.zone or sensor.gate or "")
+
+    def resting(self, now_us: int) -> list[str]:
+        """Sensors that are out of service by an operator's word."""
+        return sorted(one.key for one in self.holding if one.kind == "sensor" and one.until_us > now_us)
+
+    def _drop(self, kind: str, key: str) -> None:
+        self.holding = [one for one in self.holding if (one.kind, one.key) != (kind, key)]
+
+    def at_step(self, now_us: int) -> Told:
+        """Let time pass: suppressions end, lower levels are inhibited by higher ones, alerts escalate."""
+        if any(one.until_us <= now_us for one in self.holding):
+            self.holding = [one for one in self.holding if one.until_us > now_us]
+        if not self._book.busy.any():
+            return []
+        told = self._flags(now_us, Cause.TIMER)
+        for number in self._book.open_numbers():
+            changes = escalated(self._book.cases[number], self._book.parameters[number], now_us)
+            told += self._book.told_again(number, changes, now_us)
+        return told
+
+    def _flags(self, now_us: int, cause: Cause, by: By = NOBODY) -> Told:
+        highest = self._highest_levels()
+        told: Told = []
+        for number in self._book.open_numbers():
+            case, entry = self._book.cases[number], self._book.entries[number]
+            inhibited = entry.rule.kind is RuleKind.LEVEL and entry.rule.level < highest.get(entry.place, 0)
+            muted = self._is_muted(number, now_us)
+            why = Cause.INHIBITED if inhibited != case.inhibited else cause
+            case.inhibited = inhibited
+            told += self._book.told_again(number, suppressed(case, muted or inhibited, why), now_us, by)
+        return told
+
+    def _is_muted(self, number: int, now_us: int) -> bool:
+        """Whether an operator has suppressed the case's alert, rule or place."""
+        book = self._book
+        case = {("alert", book.cases[number].alert_id), ("rule", book.entries[number].key),
+                ("place", book.place(number))}
+        return any((one.kind, one.key) in case for one in self.holding if one.until_us > now_us)
+
+    def _highest_levels(self) -> dict[int, int]:
+        """By place, the highest level of its open level rules."""
+        highest: dict[int, int] = {}
+        for number in self._book.open_numbers():
+            entry = self._book.entries[number]
+            if entry.rule.kind is RuleKind.LEVEL:
+                highest[entry.place] = max(highest.get(entry.place, 0), entry.rule.level)
+        return highest

@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Transitions as CAP 1.2 documents: which kind of message, how urgent, how sure, in Dutch and English. Pure.
+
+About people a document carries the band of the transition and nothing else; nothing here knows a value. The
+times are those of the transition (log times, which are wall times wherever the deployment's clock is), so that
+the same transition gives the same document whenever it is made.
+"""
+
+from collections.abc import Sequence
+from itertools import dropwhile
+from typing import TypeVar
+
+from schemas.alert import Cause, State, Transition
+from schemas.alert import Certainty as Sureness
+from schemas.alertmanager import rfc3339
+from schemas.cap import (
+    Area,
+    Category,
+    Certainty,
+    Circle,
+    Document,
+    Info,
+    MessageType,
+    Named,
+    Point,
+    Reference,
+    ResponseType,
+    Severity,
+    Status,
+    Urgency,
+)
+from schemas.city import City, Facility
+from schemas.rules import RuleKind
+from streams.deliver.wording import Wording, band_text, minutes_text, people_text
+from streams.deliver_settings import CapDocumentSettings
+
+T = TypeVar("T")
+DUTCH, ENGLISH = "nl-NL", "en-GB"
+HOUR_US = 3_600_000_000
+NEAR_MIN = 15.0
+"""A level that may be reached within so many minutes is expected; a later one lies in the future."""
+ROAD_RADIUS_KM = 0.1
+"""A measuring site is a point; so far around it a reader should look."""
+SEVERITIES = (Severity.MINOR, Severity.MINOR, Severity.SEVERE, Severity.EXTREME)
+"""By level; levels above the last are as bad as it."""
+_RESPONSES = (ResponseType.ALL_CLEAR, ResponseType.MONITOR, ResponseType.AVOID, ResponseType.EXECUTE)
+_BLIND = (RuleKind.NO_DATA, RuleKind.SENSOR_LOSS)
+_ROAD = (RuleKind.CONGESTION, RuleKind.INCIDENT)
+_EVENTS: dict[RuleKind, tuple[str, str]] = {
+    RuleKind.LEVEL: ("drukte", "crowding"),
+    RuleKind.DENSITY: ("hoge dichtheid", "high density"),
+    RuleKind.OCCUPANCY: ("bezetting", "occupancy"),
+    RuleKind.FLOW: ("sterke stroom", "strong flow"),
+    RuleKind.RISE: ("snelle toename", "fast rise"),
+    RuleKind.STOP_AND_GO: ("stilstand in de stroom", "stop-and-go"),
+    RuleKind.FORECAST: ("verwachte drukte", "expected crowding"),
+    RuleKind.SURGE: ("ongewone drukte", "unusual crowding"),
+    RuleKind.CONGESTION: ("file", "congestion"),
+    RuleKind.INCIDENT: ("verkeersincident", "traffic incident"),
+    RuleKind.NO_DATA: ("geen gegevens", "no data"),
+    RuleKind.SENSOR_LOSS: ("uitval van sensoren", "sensor loss"),
+    RuleKind.EFFECT: ("maatregel zonder effect", "measure without effect"),
+}
+_STATES = {State.FIRING: "now {level}", State.RECOVERING: "easing, now {level}", State.RESOLVED: "over, now {level}"}
+_SURENESS = {Sureness.SURE: "sure", Sureness.LIKELY: "likely", Sureness.UNSURE: "unsure"}
+
+
+def identifier(one: Transition) -> str:
+    """The `identifier` of a transition's document."""
+    return f"drukte-{one.alert_id}-{one.seq}"
+
+
+def is_told(one: Transition, earlier: Sequence[Transition]) -> bool:
+    """Whether a transition has a document: one that follows on another has, no alert begins while suppressed."""
+    if _before_aged_out(one, earlier) or _documented(one, earlier):
+        return True
+    # What ended unheard of needs no word either.
+    return not one.suppressed and not (earlier and one.state_to is State.RESOLVED)
+
+
+def _before_aged_out(one: Transition, earlier: Sequence[Transition]) -> bool:
+    """Whether the opening is not known any more; it is taken as told."""
+    return one.seq > 1 and not any(old.seq == 1 for old in earlier)
+
+
+def _documented(one: Transition, earlier: Sequence[Transition]) -> list[Transition]:
+    """Those before it that have a document: all but the suppressed ones at the beginning."""
+    if _before_aged_out(one, earlier):
+        return list(earlier)
+    return list(dropwhile(lambda old: old.suppressed, earlier))
+
+
+class CapWording:
+    """CAP documents of one city.
+
+    Parameters
+    ----------
+    city : City
+    wording : Wording
+        The Dutch words, shared with the other receivers.
+    settings : CapDocumentSettings
+    alert_url : str, optional
+        Page of an alert; `{alert_id}` in it is replaced.
+    """
+
+    def __init__(
+        self, city: City, wording: Wording, settings: CapDocumentSettings, alert_url: str | None = None
+    ) -> None:
+        self._wording = wording
+        self._settings = settings
+        self._alert_url = alert_url
+        self.take_over(city)
+
+    def take_over(self, city: City) -> None:
+        """Speak of another version of the city from now on."""
+        self._file = city.file
+        columns = city.roads.table.select(["zone", "lon", "lat"]).to_pydict()
+        self._roads: dict[str, Point] = {
+            zone: (lon, lat) for zone, lon, lat in zip(columns["zone"], columns["lon"], columns["lat"], strict=True)
+        }
+
+    def document(self, one: Transition, earlier: Sequence[Transition]) -> Document:
+        """The document of a transition.
+
+        Parameters
+        ----------
+        one : Transition
+        earlier : sequence of Transition
+            What is known of the same alert before it, in order.
+        """
+        references = self._references(one, earlier)
+        kind = _message_type(one, earlier, known=bool(references))
+        note = f"acknowledged by {one.actor or 'operator'}" if kind is MessageType.ACK else None
+        infos = () if kind is MessageType.ACK else (self._info(one, earlier, DUTCH), self._info(one, earlier, ENGLISH))
+        return Document(
+            identifier=identifier(one), sender=self._settings.sender, sent_us=one.at_us,
+            status=Status.EXERCISE if one.exercise else Status.ACTUAL, message_type=kind, source="drukte",
+            restriction=self._settings.restriction, note=note, references=references, infos=infos,
+        )
+
+    def _references(self, one: Transition, earlier: Sequence[Transition]) -> list[Reference]:
+        sender = self._settings.sender
+        found = [Reference(sender=sender, identifier=identifier(old), sent_us=old.at_us)
+                 for old in _documented(one, earlier)]
+        if _before_aged_out(one, earlier):
+            # The opening has aged out of the topic; an alert opens with its first transition.
+            opening = f"drukte-{one.alert_id}-1"
+            found.insert(0, Reference(sender=sender, identifier=opening, sent_us=one.opened_at_us))
+        return found
+
+    def _info(self, one: Transition, earlier: Sequence[Transition], language: str) -> Info:
+        kind = self._kind(one)
+        urgency, certainty, response = _mapped(one, kind)
+        over = one.state_to is State.RESOLVED
+        web = None if self._alert_url is None else self._alert_url.replace("{alert_id}", one.alert_id)
+        dutch = language == DUTCH
+        return Info(
+            language=language, categories=(self._category(one, kind),), event=_EVENTS[kind][0 if dutch else 1],
+            response_types=(response,), urgency=urgency, severity=_severity(one, kind), certainty=certainty,
+            audience="operators" if kind in _BLIND else None, onset_us=_onset_us(one, earlier, kind),
+            expires_us=None if over else one.at_us + round(self._settings.expires_h * HOUR_US),
+            sender_name=self._settings.sender_name, headline=self._headline(one, dutch=dutch),
+            description=self._wording.description(one) if dutch else self._english(one, kind), web=web,
+            parameters=self._parameters(one), areas=(self._area(one),),
+        )
+
+    def _kind(self, one: Transition) -> RuleKind:
+        rule = self._file.rules.get(one.rule)
+        if rule is not None:
+            return rule.kind
+        return RuleKind(one.measure) if one.measure in list(RuleKind) else RuleKind.LEVEL
+
+    def _category(self, one: Transition, kind: RuleKind) -> Category:
+        if kind in _BLIND:
+            return Category.INFRA
+        zone = self._file.zones.get(one.place)
+        is_road = one.place in self._roads or (zone is not None and zone.facility is Facility.ROAD)
+        return Category.TRANSPORT if is_road or kind in _ROAD else Category.SAFETY
+
+    def _place(self, one: Transition) -> str:
+        gate = self._file.gates.get(one.place)
+        return gate.name or one.place if gate is not None else self._wording.place_name(one.place)
+
+    def _headline(self, one: Transition, *, dutch: bool) -> str:
+        if dutch:
+            return f"{'OEFENING: ' if one.exercise else ''}{self._wording.summary(one)}"
+        level = f"level {one.level_to} ({self._wording.level(one)})"
+        said = _STATES.get(one.state_to, "{level}").format(level=level)
+        stale = ", no data" if one.stale else ""
+        muted = ", suppressed" if one.suppressed else ""
+        return f"{'EXERCISE: ' if one.exercise else ''}{self._place(one)}: {said}{stale}{muted}"
+
+    def _english(self, one: Transition, kind: RuleKind) -> str:
+        parts = [f"Rule {one.rule} ({_EVENTS[kind][1]})"]
+        if one.people_low is not None:
+            parts.append(f"people {people_text(one.people_low, one.people_high)}")
+        if one.percent_low is not None:
+            parts.append(f"{band_text(one.percent_low, one.percent_high)} % of the permitted capacity")
+        parts.append(f"coverage {int(one.coverage * 100)} %")
+        parts.append(_SURENESS[one.certainty])
+        if one.stale:
+            parts.append("no data come in: the level is that of before")
+        return "; ".join(parts) + "."
+
+    def _parameters(self, one: Transition) -> list[Named]:
+        texts = {
+            "level": str(one.level_to),
+            "state": str(one.state_to),
+            "rule": one.rule,
+            "measure": one.measure,
+            "coverage": f"{one.coverage:.2f}",
+            "profile": f"{one.profile} v{one.city_version}",
+            "cause": str(one.cause),
+            "stale": _yes(one.stale),
+            "acknowledged": _yes(one.acknowledged),
+            "escalated": _yes(one.escalated),
+            "suppressed": _yes(one.suppressed),
+            "assigned": one.assigned,
+            "certainty": str(one.certainty),
+            "trend": "" if one.trend is None else str(one.trend),
+            "window_start": rfc3339(one.window_start_us),
+            "window_end": rfc3339(one.window_end_us),
+        }
+        if one.people_low is not None:
+            texts["people_band"] = people_text(one.people_low, one.people_high)
+        if one.percent_low is not None:
+            texts["percent_band"] = band_text(one.percent_low, one.percent_high)
+        if one.low is not None:
+            texts["range"] = f"{band_text(one.low, one.high, 2)} {one.unit}"
+        if one.limit is not None:
+            texts["limit"] = f"{one.limit:g} {one.unit}"
+        if one.next_low_min is not None or one.next_high_min is not None:
+            texts["minutes_to_next"] = minutes_text(one.next_low_min, one.next_high_min)
+        return [Named(name, text) for name, text in texts.items() if text.strip()]
+
+    def _area(self, one: Transition) -> Area:
+        # No geocode: the city file knows no statistical areas.
+        zone, road = self._file.zones.get(one.place), self._roads.get(one.place)
+        return Area(
+            description=self._place(one), polygons=() if zone is None else (zone.polygon,),
+            circles=() if road is None else (Circle(centre=road, radius_km=ROAD_RADIUS_KM),),
+        )
+
+
+def _message_type(one: Transition, earlier: Sequence[Transition], *, known: bool) -> MessageType:
+    if not known:
+        return MessageType.ALERT
+    if one.state_to is State.RESOLVED:
+        return MessageType.CANCEL
+    newly = one.acknowledged and bool(earlier) and not earlier[-1].acknowledged
+    same = (one.state_from, one.level_from) == (one.state_to, one.level_to)
+    return MessageType.ACK if newly and same else MessageType.UPDATE
+
+
+def _mapped(one: Transition, kind: RuleKind) -> tuple[Urgency, Certainty, ResponseType]:
+    if kind in _BLIND:  # data that are back say nothing of the crowd: no all-clear either
+        return Urgency.UNKNOWN, Certainty.UNKNOWN, ResponseType.ASSESS
+    if one.state_to is State.RESOLVED:
+        # A forecast that is withdrawn, a rule that is gone and a word of an operator are no measurement.
+        by_data = one.cause in (Cause.THRESHOLD, Cause.SKIP, Cause.ADOPT)
+        measured = by_data and kind is not RuleKind.FORECAST
+        certainty = Certainty.OBSERVED if measured else Certainty.UNKNOWN
+        return Urgency.PAST, certainty, ResponseType.ALL_CLEAR if measured else ResponseType.NONE
+    if kind is RuleKind.FORECAST:
+        near = one.next_low_min is not None and one.next_low_min <= NEAR_MIN
+        unsure = one.certainty is Sureness.UNSURE
+        return (
+            Urgency.EXPECTED if near else Urgency.FUTURE, Certainty.POSSIBLE if unsure else Certainty.LIKELY,
+            ResponseType.PREPARE if near else ResponseType.MONITOR,
+        )
+    certainty = Certainty.UNKNOWN if one.stale else Certainty.OBSERVED
+    return Urgency.IMMEDIATE, certainty, _by_level(_RESPONSES, max(one.level_to, 1))
+
+
+def _severity(one: Transition, kind: RuleKind) -> Severity:
+    return Severity.UNKNOWN if kind in _BLIND else _by_level(SEVERITIES, one.level_to)
+
+
+def _by_level(values: Sequence[T], level: int) -> T:
+    return values[min(max(level, 0), len(values) - 1)]
+
+
+def _onset_us(one: Transition, earlier: Sequence[Transition], kind: RuleKind) -> int | None:
+    if kind is RuleKind.FORECAST:
+        return None if one.next_low_min is None else one.at_us + round(one.next_low_min * 60_000_000)
+    return (earlier[0] if earlier else one).window_start_us
+
+
+def _yes(flag: bool) -> str:
+    return "true" if flag else "false"

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the fold said to operators' commands: each partition's answer, and those who wait for it.
+
+Bound to one event loop: outcomes are taken in and waited for there.
+"""
+
+import asyncio
+from collections.abc import Iterable
+
+from schemas.command import Done, Outcome
+from schemas.log import ReadHeaders
+
+KEPT = 5_000
+"""Commands whose answers are remembered; a client that tries again does so within minutes."""
+
+
+def answering_partition(headers: ReadHeaders | None) -> int:
+    """Which partition an outcome comes from, by its id `command/ID/PARTITION`; -1 where it does not say."""
+    for name, value in headers or ():
+        if name == "ce_id" and value is not None:
+            number = value.rpartition(b"/")[2]
+            return int(number) if number.isdigit() else -1
+    return -1
+
+
+class Outcomes:
+    """Outcomes by command and partition; the first of each stands, since a repeat says the same."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, dict[int, Outcome]] = {}
+        self._waiting: dict[str, set[asyncio.Event]] = {}
+
+    def take(self, partition: int, outcome: Outcome) -> bool:
+        """Take an answer in; whether it is new."""
+        answers = self._known.setdefault(outcome.command_id, {})
+        if partition in answers:
+            return False
+        answers[partition] = outcome
+        if len(self._known) > KEPT:
+            del self._known[next(iter(self._known))]
+        for event in self._waiting.get(outcome.command_id, ()):
+            event.set()
+        return True
+
+    def answer(self, command_id: str, partitions: Iterable[int]) -> Outcome | None:
+        """The one answer of all partitions that were asked; None while some are silent.
+
+        A command to all of them is done as soon as every one answered and one of them did it.
+        """
+        answers = self._known.get(command_id, {})
+        asked = [answers.get(partition) for partition in partitions]
+        told = [one for one in asked if one is not None]
+        if len(told) < len(asked) or not told:
+            return None
+        return next((one for one in told if one.done is Done.DONE), told[0])
+
+    async def wait(self, command_id: str, partitions: Iterable[int], limit_s: float) -> Outcome | None:
+        """The answer as soon as it is there, None when it is not within the limit."""
+        asked, event = tuple(partitions), asyncio.Event()
+        self._waiting.setdefault(command_id, set()).add(event)
+        try:
+            async with asyncio.timeout(limit_s):
+                while (answer := self.answer(command_id, asked)) is None:
+                    event.clear()
+                    await event.wait()
+                return answer
+        except TimeoutError:
+            return None
+        finally:
+            self._waiting[command_id].discard(event)
+            if not self._waiting[command_id]:
+                del self._waiting[command_id]
+
+    def taken(self, place: str, plan: str, measure: str, since_us: int) -> Outcome | None:
+        """The last time that a measure was marked as taken at a place since then."""
+        done = [
+            one for answers in self._known.values() for one in answers.values()
+            if one.done is Done.DONE and (one.place, one.measure) == (place, f"{plan}/{measure}")
+            and one.at_us >= since_us
+        ]
+        return max(done, key=lambda one: one.at_us, default=None)

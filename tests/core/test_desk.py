@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Operators' commands: each has one outcome, and none of them stops an alert from being judged."""
+
+from typing import Any
+
+import pytest
+
+from schemas.alert import Cause, State, Transition
+from schemas.command import (
+    Acknowledge,
+    Assign,
+    Done,
+    Drill,
+    GateClosed,
+    GateOpen,
+    Note,
+    OperatorCommand,
+    Outcome,
+    Resolve,
+    Suppress,
+    Unacknowledge,
+    Unsuppress,
+)
+from schemas.rules import Rule, RuleKind, Severity
+from tests.cities import small_city, small_file
+from tests.core.play import Player, at_us
+from tests.core.test_alarm import crowd, opened, told
+
+
+def player(**changes: Any) -> Player:
+    """A square that has been orange since the first minute; rules escalate after two minutes."""
+    rules = {key: Rule(kind=RuleKind.LEVEL, level=rule.level, severity=rule.severity, escalate_after_s=120.0)
+             for key, rule in small_file().rules.items()}
+    play = Player(small_city(**{"rules": rules, **changes}))
+    crowd(play, 0, 60, 350)
+    return play
+
+
+def alert(play: Player) -> str:
+    return told(play)[-1].alert_id
+
+
+def named(number: int, role: str = "operator") -> dict[str, str]:
+    return {"id": f"c{number}", "role": role}
+
+
+def escalations(play: Player) -> list[Transition]:
+    return [one for one in told(play) if one.cause is Cause.TIMER and one.escalated]
+
+
+def refused(play: Player, second: float, command: OperatorCommand, why: str) -> None:
+    before = len(play.transitions)
+    outcome = play.command(second, command)
+    assert (outcome.done, len(play.transitions)) == (Done.REFUSED, before)
+    assert why in outcome.reason
+
+
+def test_an_acknowledgement_is_told_with_its_role_and_named_by_its_outcome() -> None:
+    play = player()
+    outcome = play.command(61, Acknowledge(alert=alert(play), note_id="n1", **named(1, "shift-lead")))
+    last = told(play)[-1]
+    assert (last.acknowledged, last.cause, last.actor, last.command_id, last.note_id) == (
+        True, Cause.COMMAND, "shift-lead", "c1", "n1")
+    assert outcome == Outcome(command_id="c1", command="acknowledge", done=Done.DONE, reason="",
+                              alert_id=last.alert_id, seq=last.seq, site="centrum", role="shift-lead",
+                              at_us=at_us(61))
+
+
+def test_of_two_acknowledgements_the_second_is_refused_and_a_repeat_is_answered_as_before() -> None:
+    play = player()
+    first = play.command(61, Acknowledge(alert=alert(play), **named(1)))
+    refused(play, 62, Acknowledge(alert=alert(play), **named(2, "medic")), "acknowledged already")
+    assert play.command(63, Acknowledge(alert=alert(play), **named(1))) == first
+    assert [one.actor for one in told(play) if one.cause is Cause.COMMAND] == ["operator"]
+
+
+def test_a_refusal_is_repeated_though_it_could_be_done_now() -> None:
+    play = player()
+    refused(play, 61, Unacknowledge(alert=alert(play), **named(1)), "not acknowledged")
+    play.command(62, Acknowledge(alert=alert(play), **named(2)))
+    refused(play, 63, Unacknowledge(alert=alert(play), **named(1)), "not acknowledged")
+
+
+@pytest.mark.parametrize("kind", [Acknowledge, Unacknowledge, Note, Resolve, Suppress])
+def test_nothing_is_done_to_an_alert_that_is_over_or_never_was(kind: Any) -> None:
+    play = player()
+    more = {"until_us": at_us(900)} if kind is Suppress else {}
+    crowd(play, 60, 240, 100)
+    assert told(play)[-1].state_to is State.RESOLVED
+    refused(play, 241, kind(alert=alert(play), **more, **named(1)), "resolved")
+    refused(play, 242, kind(alert="0000000000000000", **more, **named(2)), "no alert")
+
+
+def test_an_alert_is_handed_over_and_keeps_that_until_its_end() -> None:
+    play = player()
+    play.command(61, Assign(alert=alert(play), to_role="medic", **named(1)))
+    play.command(62, Note(alert=alert(play), note_id="n2", **named(2)))
+    assert [(one.assigned, one.note_id) for one in told(play)[-2:]] == [("medic", ""), ("medic", "n2")]
+    crowd(play, 70, 240, 100)
+    crowd(play, 240, 300, 350)
+    assert told(play)[-1].assigned == ""
+
+
+def test_an_alert_escalates_once_and_a_restart_changes_nothing() -> None:
+    play, restarted = player(), player()
+    for one in (play, restarted):
+        for second in range(60, 600, 60):
+            if one is restarted:
+                one.restart()
+            crowd(one, second, second + 60, 350)
+    assert len(escalations(play)) == 1
+    assert escalations(restarted) == escalations(play)
+    [escalation] = escalations(play)
+    assert escalation.at_us == told(play)[0].at_us + 120_000_000
+
+
+def test_an_acknowledged_alert_does_not_escalate_until_that_is_taken_back() -> None:
+    play = player()
+    play.command(61, Acknowledge(alert=alert(play), **named(1)))
+    crowd(play, 70, 400, 350)
+    assert escalations(play) == []
+    play.command(401, Unacknowledge(alert=alert(play), **named(2)))
+    crowd(play, 410, 600, 350)
+    assert [one.at_us for one in escalations(play)] == [at_us(530)]
+
+
+@pytest.mark.parametrize("what", ["alert", "rule", "place"])
+def test_a_suppression_ends_by_itself_and_judging_goes_on_beneath(what: str) -> None:
+    play = player()
+    about: dict[str, Any] = {what: {"alert": alert(play), "rule": "oranje", "place": "plein"}[what]}
+    outcome = play.command(61, Suppress(until_us=at_us(300), **about, **named(1)))
+    assert (outcome.done, outcome.site) == (Done.DONE, "" if what == "rule" else "centrum")
+    assert (told(play)[-1].suppressed, told(play)[-1].cause) == (True, Cause.COMMAND)
+    crowd(play, 70, 290, 350)
+    assert escalations(play) == []
+    crowd(play, 290, 310, 350)
+    ends = [one for one in told(play) if one.cause is Cause.TIMER]
+    assert [(one.suppressed, one.escalated, one.at_us) for one in ends] == [
+        (False, False, at_us(300)), (False, True, at_us(300))]
+    assert opened(play) == 1
+
+
+def test_an_alert_may_open_and_end_while_its_place_is_suppressed() -> None:
+    play = Player(small_city())
+    play.command(1, Suppress(place="plein", until_us=at_us(3_000), **named(1)))
+    crowd(play, 10, 120, 350)
+    crowd(play, 120, 300, 100)
+    states = [(one.state_to, one.suppressed) for one in told(play)]
+    assert (State.FIRING, True) in states
+    assert states[-1][0] is State.RESOLVED
+
+
+def test_a_suppression_is_ended_by_hand_and_only_where_there_is_one() -> None:
+    play = player()
+    refused(play, 61, Unsuppress(place="plein", **named(1)), "not suppressed")
+    play.command(62, Suppress(place="plein", until_us=at_us(900), **named(2)))
+    play.command(63, Unsuppress(place="plein", **named(3)))
+    assert (told(play)[-1].suppressed, told(play)[-1].command_id) == (False, "c3")
+    refused(play, 64, Suppress(place="plein", until_us=at_us(60), **named(4)), "passed")
+    refused(play, 65, Suppress(place="nergens", until_us=at_us(900), **named(5)), "no such")
+    refused(play, 66, Suppress(rule="geen", until_us=at_us(900), **named(6)), "no such rule")
+
+
+def test_two_suppressions_end_when_the_last_one_does() -> None:
+    play = player()
+    play.command(61, Suppress(place="plein", until_us=at_us(120), **named(1)))
+    play.command(62, Suppress(rule="oranje", until_us=at_us(240), **named(2)))
+    crowd(play, 70, 300, 350)
+    assert [one.at_us for one in told(play) if not one.suppressed and one.seq > 1][:1] == [at_us(240)]
+
+
+def test_a_command_about_one_rule_is_not_blamed_for_what_happens_to_another() -> None:
+    play = player()
+    crowd(play, 60, 120, 420)
+    crowd(play, 120, 240, 350)
+    play.command(241, Suppress(rule="rood", until_us=at_us(900), **named(1)))
+    crowd(play, 250, 300, 350)
+    assert {one.rule for one in play.transitions if one.command_id == "c1"} <= {"rood"}
+    assert all(one.command_id == "" for one in told(play) if one.cause is Cause.INHIBITED)
+
+
+def test_an_exercise_marks_only_what_opens_meanwhile() -> None:
+    play = player()
+    play.command(61, Drill(on=True, site="centrum", **named(1)))
+    refused(play, 62, Drill(on=True, site="centrum", **named(2)), "on already")
+    crowd(play, 70, 240, 100)
+    assert not any(one.exercise for one in told(play))
+    crowd(play, 240, 300, 350)
+    second = alert(play)
+    play.command(301, Drill(on=False, site="centrum", **named(3)))
+    refused(play, 302, Drill(on=False, rule="oranje", **named(4)), "no such exercise")
+    crowd(play, 310, 480, 100)
+    assert all(one.exercise for one in told(play) if one.alert_id == second)
+    assert told(play)[-1].state_to is State.RESOLVED
+    crowd(play, 480, 540, 350)
+    assert not told(play)[-1].exercise
+
+
+def blind_gates(**changes: Any) -> Player:
+    rules = {"blind": Rule(kind=RuleKind.NO_DATA, severity=Severity.INFO),
+             "verlies": Rule(kind=RuleKind.SENSOR_LOSS, severity=Severity.INFO)}
+    return Player(small_city(rules=rules, **changes))
+
+
+def of_gate(play: Player, gate: str) -> set[str]:
+    return {one.rule for one in play.transitions if one.place == gate}
+
+
+def test_the_silence_of_a_closed_gate_is_no_fault() -> None:
+    play = blind_gates()
+    play.command(1, GateClosed(gate="plein-straat", until_us=at_us(3_000), **named(1)))
+    crowd(play, 10, 2_400, 100)
+    assert of_gate(play, "plein-straat") == set()
+    assert "blind" in of_gate(play, "straat-uit")
+    crowd(play, 2_400, 4_200, 100)
+    assert "blind" in of_gate(play, "plein-straat")  # it opened by itself
+
+
+def test_an_alert_about_silence_ends_when_its_gate_is_closed() -> None:
+    play = blind_gates()
+    crowd(play, 0, 1_200, 100)
+    assert told(play, "blind", "plein-straat")[-1].state_to is State.FIRING
+    play.command(1_201, GateClosed(gate="plein-straat", until_us=at_us(9_000), **named(1)))
+    crowd(play, 1_210, 1_800, 100)
+    assert told(play, "blind", "plein-straat")[-1].state_to is State.RESOLVED
+
+
+def test_a_gate_is_opened_only_once() -> None:
+    play = blind_gates()
+    refused(play, 1, GateOpen(gate="plein-straat", **named(1)), "not closed")
+    refused(play, 2, GateClosed(gate="geen", until_us=at_us(60), **named(2)), "no such gate")
+    refused(play, 3, GateClosed(gate="plein-straat", until_us=at_us(2), **named(3)), "passed")
+    play.command(4, GateClosed(gate="plein-straat", until_us=at_us(900), **named(4)))
+    play.restart()
+    assert play.command(5, GateOpen(gate="plein-straat", **named(5))).done is Done.DONE
+    refused(play, 6, GateOpen(gate="plein-straat", **named(6)), "not closed")
