@@ -8,14 +8,16 @@ import re
 import zoneinfo
 from collections.abc import Iterator, Mapping
 
-from schemas.city import FORMAT, OUTSIDE, CityFile, Rule
+from schemas.city import FORMAT, OUTSIDE, CityFile
 from schemas.city_activations import activation_faults
 from schemas.city_fault import CityFaultsError, Fault, key_path, meant, reference_faults
 from schemas.city_places import place_faults
 from schemas.city_sensors import DATEX2_FORMAT, FORMATS, sensor_faults
+from schemas.event_check import event_faults
 from schemas.ids import IdKind, Ids
 from schemas.level_check import profile_faults, zone_column_faults
 from schemas.roads import NDW_SOURCE, RoadTable, road_keys
+from schemas.rule_check import rule_faults
 
 __all__ = ["CityFaultsError", "Fault", "city_faults"]
 
@@ -52,7 +54,8 @@ def city_faults(file: CityFile, ids: Ids, roads: RoadTable) -> list[Fault]:
           for fault in profile_faults(key_path("profiles", key), profile)),
         *(fault for key, zone in file.zones.items() if zone.profile in file.profiles
           for fault in zone_column_faults(key, zone, file.profiles[zone.profile])),
-        *(fault for key, rule in file.rules.items() for fault in _rule_faults(file, key, rule)),
+        *rule_faults(file, roads),
+        *event_faults(file, roads),
         *_id_faults(file, ids, roads),
     ]
 
@@ -74,6 +77,8 @@ def _key_faults(file: CityFile, roads: RoadTable) -> Iterator[Fault]:
     sections: dict[str, Mapping[str, object]] = {
         "sources": file.sources, "sites": file.sites, "zones": file.zones, "gates": file.gates,
         "sensors": file.sensors, "activations": file.activations, "profiles": file.profiles, "rules": file.rules,
+        "events": file.events, "plans": file.plans,
+        **{f"{key_path('plans', key)}.measures": plan.measures for key, plan in file.plans.items()},
     }
     for section, entries in sections.items():
         for key in entries:
@@ -112,26 +117,6 @@ def _datastream_faults(file: CityFile, source_key: str) -> Iterator[Fault]:
         if stream.sensor in measures:
             known = measures[stream.sensor]
             yield from reference_faults(f"{path}.metric", "measure of this sensor", stream.metric, known)
-
-
-def _rule_faults(file: CityFile, key: str, rule: Rule) -> Iterator[Fault]:
-    path = key_path("rules", key)
-    if not rule.zones:
-        yield Fault(f"{path}.zones", 'is empty; name zones, or write ["*"] for all')
-    if "*" in rule.zones and len(rule.zones) > 1:
-        yield Fault(f"{path}.zones", "'*' already means all zones; write it alone")
-    for at, zone_key in enumerate(rule.zones):
-        if zone_key != "*":
-            yield from reference_faults(f"{path}.zones[{at}]", "zone", zone_key, file.zones)
-    covered = file.zones if "*" in rule.zones else [zone for zone in rule.zones if zone in file.zones]
-    for profile_key in dict.fromkeys(file.zones[zone].profile for zone in covered):
-        profile = file.profiles.get(profile_key)
-        if profile is not None and profile.levels and rule.level >= len(profile.levels):
-            yield Fault(
-                f"{path}.level",
-                f"level {rule.level} is unknown to profile {profile_key!r} of its zones, which ends at "
-                f"{len(profile.levels) - 1}; lower the level or name other zones",
-            )
 
 
 def _id_faults(file: CityFile, ids: Ids, roads: RoadTable) -> Iterator[Fault]:

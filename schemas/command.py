@@ -196,6 +196,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     role : str
     at_us : int
         Log time, microseconds since 1970, UTC.
+    place, measure : str
+        Of a measure that was taken: the zone, and `PLAN/MEASURE`.
     """
 
     command_id: str
@@ -207,6 +209,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     site: str
     role: str
     at_us: int
+    place: str = ""
+    measure: str = ""
 
 
 def kind_of(command: Command) -> str:

@@ -280,6 +280,8 @@ def _counts(city: City) -> dict[str, int]:
         "gates": len(file.gates),
         "sensors": len(file.sensors),
         "rules": len(file.rules),
+        "events": len(file.events),
+        "plans": len(file.plans),
         "road_sites": len(set(roads.column("site"))),
         "road_zones": len(set(roads.column("zone"))),
         "road_sensors": len(set(roads.column("sensor"))),
@@ -294,6 +296,11 @@ def _level_rows(city: City, found: ZoneThresholds) -> list[dict[str, Any]]:
     ]
 
 
+def _density_rows(found: ZoneThresholds) -> list[dict[str, Any]]:
+    return [{"rule": key, "raised_at_counted": up, "cleared_below_counted": down}
+            for key, (up, down) in found.own.items()]
+
+
 def _summary(file: Path, city: City, thresholds: list[ZoneThresholds], added: int) -> dict[str, Any]:
     return {
         "file": str(file),
@@ -305,7 +312,8 @@ def _summary(file: Path, city: City, thresholds: list[ZoneThresholds], added: in
         "numbers_added": added,
         "counts": _counts(city),
         "zones": [
-            {"zone": found.zone, "gain": found.gain, "levels": _level_rows(city, found)}
+            {"zone": found.zone, "gain": found.gain, "levels": _level_rows(city, found),
+             "density_rules": _density_rows(found)}
             for found in thresholds
         ],
     }
@@ -325,6 +333,10 @@ def _show_city(file: Path, city: City, thresholds: list[ZoneThresholds], added: 
         for row in _level_rows(city, found):
             cells = [*first, row["level"], f"{row['people']:.0f}", row["raised_at_counted"],
                      row["cleared_below_counted"]]
+            table.add_row(*(Text(str(cell)) for cell in cells))
+            first = ["", ""]
+        for row in _density_rows(found):
+            cells = [*first, f"rule {row['rule']}", "", row["raised_at_counted"], row["cleared_below_counted"]]
             table.add_row(*(Text(str(cell)) for cell in cells))
             first = ["", ""]
     if thresholds:

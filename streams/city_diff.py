@@ -24,6 +24,8 @@ class ChangeKind(StrEnum):
     THRESHOLDS = "thresholds"
     """Where levels begin, as snapped to the bands; follows from areas, capacities, profiles, rules and views."""
     RULES = "rules"
+    EVENTS = "events"
+    PLANS = "plans"
     PROFILES = "profiles"
     SOURCES = "sources"
     ROADS = "roads"
@@ -53,8 +55,8 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 _GEOMETRY = {"zones": ("site", "area_m2", "polygon"), "gates": ("site", "from", "to", "line")}
 _SECTIONS = {
     "sites": ChangeKind.PLACES, "zones": ChangeKind.PLACES, "gates": ChangeKind.PLACES,
-    "sensors": ChangeKind.SENSORS, "rules": ChangeKind.RULES, "profiles": ChangeKind.PROFILES,
-    "sources": ChangeKind.SOURCES, "activations": ChangeKind.SENSORS,
+    "sensors": ChangeKind.SENSORS, "rules": ChangeKind.RULES, "events": ChangeKind.EVENTS, "plans": ChangeKind.PLANS,
+    "profiles": ChangeKind.PROFILES, "sources": ChangeKind.SOURCES, "activations": ChangeKind.SENSORS,
 }
 _DRAWN = ("polygon", "line")
 
@@ -117,10 +119,15 @@ def _thresholds(before: City, after: City) -> Iterator[Difference]:
     for found in zone_thresholds(after.file):
         was = first.get(found.zone)
         path = key_path("zones", found.zone)
-        if was is None or (was.up, was.down, was.gain) == (found.up, found.down, found.gain):
+        if was is None or same_thresholds(was, found):
             continue
         text = f"{_edges(before, was)} -> {_edges(after, found)}"
         yield Difference(kind=ChangeKind.THRESHOLDS, path=path, text=text)
+
+
+def same_thresholds(first: ZoneThresholds, second: ZoneThresholds) -> bool:
+    """Whether a zone raises and clears at the same numbers of people."""
+    return (first.up, first.down, first.own, first.gain) == (second.up, second.down, second.own, second.gain)
 
 
 def _edges(city: City, found: ZoneThresholds) -> str:
@@ -128,6 +135,7 @@ def _edges(city: City, found: ZoneThresholds) -> str:
     names = city.file.profiles[city.file.zones[found.zone].profile].levels[1:]
     levels = ", ".join(
         f"{name} from {up} (below {down})" for name, up, down in zip(names, found.up, found.down, strict=False))
+    levels += "".join(f", rule {key} from {up} (below {down})" for key, (up, down) in found.own.items())
     return f"{levels} counted persons, one for {found.gain:.3g}"
 
 

@@ -23,6 +23,7 @@ from streams.city_files import load_content
 from streams.clock import now_us
 from streams.kafka_client import connection
 from streams.settings import KafkaSettings, Settings
+from streams.threshold_changes import threshold_change_faults
 from streams.topics import MESSAGE_BYTES, ensure_topics
 
 DELIVERY_S = 20.0
@@ -80,7 +81,8 @@ def publish(settings: Settings, path: Path, effective_at_us: int) -> Publication
             _check_same_time(published[new.version].change, change)
         else:
             base = _base(settings.city, path, new) if not published else None
-            _check(new, effective_at_us, base or published[max(published)], now_us(settings.clock))
+            before = list(published.values()) if base is None else [base]
+            _check(new, effective_at_us, before, now_us(settings.clock))
             sender.send_versions([one for one in (base, version) if one is not None])
             _check_ours_stands(_by_version(topic.new_versions()), change)
     _tell_the_log(settings, sender, change)
@@ -115,8 +117,10 @@ def _base(given: Path, path: Path, new: City) -> CityVersion:
     return CityVersion(change, content.toml, content.ids_text, content.roads)
 
 
-def _check(new: City, effective_at_us: int, newest: CityVersion, clock_us: int) -> None:
+def _check(new: City, effective_at_us: int, before: list[CityVersion], clock_us: int) -> None:
+    newest = max(before, key=lambda one: one.change.version)
     faults = publication_faults(new, effective_at_us, newest.city(), newest.change.effective_at_us, clock_us)
+    faults += threshold_change_faults(new, effective_at_us, before)
     if faults:
         raise NotPublishedError("\n".join(["not published:", *(f"  {fault}" for fault in faults)]))
 

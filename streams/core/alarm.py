@@ -200,7 +200,7 @@ class Alarm:
         told = self.signals.at_close(Signal(
             RuleKind.FLOW, gate, start_us, _column(rows, "flow_low_per_m_min"), _column(rows, "flow_high_per_m_min"),
             coverage, np.full(len(gate), NO_VALUE, np.int64), np.full(len(gate), NO_VALUE, np.int64)), now_us)
-        told += self._no_data(gate[~closed], start_us[~closed], coverage[~closed], now_us)
+        told += self._no_data(gate, start_us, np.where(closed, 1.0, coverage), now_us)
         if not self.signals.wants(RuleKind.STOP_AND_GO):
             return told
         zone, zone_start_us, outflow = self.outflow.closed(

@@ -18,6 +18,7 @@ from schemas.command import (
     Drill,
     GateClosed,
     GateOpen,
+    MeasureTaken,
     Note,
     OperatorCommand,
     Outcome,
@@ -97,10 +98,11 @@ class Desk:
             told, site = do()
         except RefusedCommandError as refused:
             reason = str(refused)
+        place, measure = _measure(command)
         outcome = Outcome(
             command_id=command.id, command=kind_of(command), done=Done.REFUSED if reason else Done.DONE, reason=reason,
             alert_id=told[-1].alert_id if told else "", seq=told[-1].seq if told else 0, site=site,
-            role=command.role, at_us=now_us)
+            role=command.role, at_us=now_us, place=place, measure=measure)
         self.outcomes = [*self.outcomes, outcome][-OUTCOMES_KEPT:]
         return [*told, outcome]
 
@@ -150,7 +152,7 @@ class Desk:
         if isinstance(command, Suppress):
             self.holding = [*self.holding, Until(kind, key, command.until_us)]
         by = By(command.id, command.role, command.note_id or "")
-        return self._flags(now_us, Cause.COMMAND, by), site
+        return self._flags(now_us, Cause.COMMAND, by, (kind, key)), site
 
     def _site_of(self, kind: str, key: str) -> str:
         if kind == "alert":
@@ -225,24 +227,31 @@ class Desk:
             told += self._book.told_again(number, changes, now_us)
         return told
 
-    def _flags(self, now_us: int, cause: Cause, by: By = NOBODY) -> Told:
+    def _flags(self, now_us: int, cause: Cause, by: By = NOBODY, only: tuple[str, str] | None = None) -> Told:
         highest = self._highest_levels()
         told: Told = []
         for number in self._book.open_numbers():
+            if only is not None and only not in self._names(number):
+                continue  # what time alone moves waits for the step, and is nobody's doing
             case, entry = self._book.cases[number], self._book.entries[number]
             inhibited = entry.rule.kind is RuleKind.LEVEL and entry.rule.level < highest.get(entry.place, 0)
             muted = self._is_muted(number, now_us)
             why = Cause.INHIBITED if inhibited != case.inhibited else cause
             case.inhibited = inhibited
-            told += self._book.told_again(number, suppressed(case, muted or inhibited, why), now_us, by)
+            changes = suppressed(case, muted or inhibited, why)
+            told += self._book.told_again(number, changes, now_us, by if why is cause else NOBODY)
         return told
+
+    def _names(self, number: int) -> set[tuple[str, str]]:
+        """What a suppression may call the case by."""
+        book = self._book
+        return {("alert", book.cases[number].alert_id), ("rule", book.entries[number].key),
+                ("place", book.place(number))}
 
     def _is_muted(self, number: int, now_us: int) -> bool:
         """Whether an operator has suppressed the case's alert, rule or place."""
-        book = self._book
-        case = {("alert", book.cases[number].alert_id), ("rule", book.entries[number].key),
-                ("place", book.place(number))}
-        return any((one.kind, one.key) in case for one in self.holding if one.until_us > now_us)
+        names = self._names(number)
+        return any((one.kind, one.key) in names for one in self.holding if one.until_us > now_us)
 
     def _highest_levels(self) -> dict[int, int]:
         """By place, the highest level of its open level rules."""
@@ -252,3 +261,10 @@ class Desk:
             if entry.rule.kind is RuleKind.LEVEL:
                 highest[entry.place] = max(highest.get(entry.place, 0), entry.rule.level)
         return highest
+
+
+def _measure(command: OperatorCommand) -> tuple[str, str]:
+    """Place and `PLAN/MEASURE` of a measure that was taken; else empty."""
+    if isinstance(command, MeasureTaken):
+        return command.place, f"{command.plan}/{command.measure}"
+    return "", ""

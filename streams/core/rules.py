@@ -12,6 +12,7 @@ from streams.core.layout import Layout, PlaceKind
 from streams.core.levels import ZoneFigures, edges
 from streams.core.moves import Moves, carry_rings
 from streams.core.privacy import STEP_RULE_FROM, clearing_edge
+from streams.core.thresholds import safe_share
 from streams.core.zone_windows import Step, ZoneWindows
 
 Zones = npt.NDArray[np.intp]
@@ -44,7 +45,7 @@ class LevelRules:
         self._is_level = np.array([rule.kind is RuleKind.LEVEL for rule in rules], np.bool_)
         self._density_per_m2 = np.array([rule.raising for rule in rules], np.float64)
         self._min_people = np.array([rule.min_people or 0 for rule in rules], np.float64)
-        self._share = np.array([1 - rule.hysteresis_percent / 100 for rule in rules])
+        self._share = np.array([safe_share(rule) for rule in rules], np.float64)
         self._over_up = np.zeros((rings, len(entries)), np.bool_)
         self._over_down = np.zeros((rings, len(entries)), np.bool_)
         self._level_before = np.zeros(len(layout.places_of(PlaceKind.ZONE)), np.int64)

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """From level profiles and permitted capacities to thresholds in persons, snapped to band edges."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from schemas.city import CityFile, Facility, Profile, Rule, SensorStatus, Zone
+from schemas.city import CityFile, Facility, Profile, Rule, RuleKind, SensorStatus, Zone
+from schemas.city_fault import key_path
 from schemas.reading import Metric
+from schemas.rules import EVERYWHERE
 from streams.core.privacy import LOWEST_RAISE, clearing_edge, snapped
 
 
@@ -23,6 +26,8 @@ class ZoneThresholds:
         People in the zone from which level 1, 2, ... holds.
     up, down : list of int
         Raising and clearing edges of the same levels, in counted persons.
+    own : dict of str to (int, int)
+        Raising and clearing edge of each rule of kind density.
     """
 
     zone: str
@@ -30,6 +35,7 @@ class ZoneThresholds:
     people: list[float]
     up: list[int]
     down: list[int]
+    own: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 def level_people(zone: Zone, profile: Profile) -> list[float]:
@@ -60,13 +66,26 @@ def view_areas(file: CityFile) -> dict[str, float]:
     return areas
 
 
-def rules_of_zone(file: CityFile, zone: str) -> dict[str, Rule]:
-    """The rules that look at a zone."""
-    return {key: rule for key, rule in file.rules.items() if "*" in rule.zones or zone in rule.zones}
+def rules_of_zone(file: CityFile, zone: str, kind: RuleKind = RuleKind.LEVEL) -> dict[str, Rule]:
+    """The rules of a kind that look at a zone."""
+    return {key: rule for key, rule in file.rules.items()
+            if rule.kind is kind and (EVERYWHERE in rule.zones or zone in rule.zones)}
+
+
+def safe_share(rule: Rule) -> float:
+    """The clearing limit of a rule on the grid, as a share of its raising one."""
+    if rule.clear is None or not rule.raising > 0:
+        return 1 - rule.hysteresis_percent / 100
+    return rule.clear / rule.raising
+
+
+def density_people(zone: Zone, rule: Rule) -> float:
+    """People in the zone from which a rule of kind density is over."""
+    return max(rule.raising * zone.area_m2, rule.min_people or 0)
 
 
 def zone_thresholds(file: CityFile) -> list[ZoneThresholds]:
-    """Thresholds of every zone in which people are counted; the hysteresis is the smallest of its rules."""
+    """Thresholds of every zone in which people are counted; the hysteresis is the smallest of its level rules."""
     found = []
     areas = view_areas(file)
     for key, zone in file.zones.items():
@@ -74,35 +93,81 @@ def zone_thresholds(file: CityFile) -> list[ZoneThresholds]:
         if zone.facility is Facility.ROAD or profile is None or not areas.get(key):
             continue
         gain = max(zone.area_m2 / areas[key], 1.0)
-        people = level_people(zone, profile)
-        rules = rules_of_zone(file, key).values()
-        share = min((rule.hysteresis_percent for rule in rules), default=10.0) / 100
-        finite = np.asarray([limit for limit in people if np.isfinite(limit)])
-        up = snapped(finite, gain)
-        down = clearing_edge(finite * (1 - share), gain, up)
-        found.append(ZoneThresholds(key, gain, people, up.tolist(), down.tolist()))
+        found.append(_of_people(file, key, gain, level_people(zone, profile)))
     return found
+
+
+def _of_people(file: CityFile, key: str, gain: float, people: list[float]) -> ZoneThresholds:
+    share = max((safe_share(rule) for rule in rules_of_zone(file, key).values()), default=0.9)
+    up, down = _edges(people, share, gain)
+    own = {}
+    for name, rule in rules_of_zone(file, key, RuleKind.DENSITY).items():
+        (raised,), (cleared,) = _edges([density_people(file.zones[key], rule)], safe_share(rule), gain)
+        own[name] = raised, cleared
+    return ZoneThresholds(key, gain, people, up, down, own)
+
+
+def _edges(people: Sequence[float], share: float, gain: float) -> tuple[list[int], list[int]]:
+    """Raising and clearing edges in counted persons of those limits that there are."""
+    finite = np.asarray([limit for limit in people if np.isfinite(limit)])
+    up = snapped(finite, gain)
+    return up.tolist(), clearing_edge(finite * share, gain, up).tolist()
 
 
 def threshold_faults(file: CityFile) -> list[tuple[str, str]]:
     """Thresholds that snap together or leave no hysteresis, as (key path, what is wrong and what to do)."""
-    faults = []
+    faults: list[tuple[str, str]] = []
     for found in zone_thresholds(file):
-        path = f"zones.{found.zone}"
+        path = key_path("zones", found.zone)
         if not found.up:
             faults.append((path, f"profile {file.zones[found.zone].profile!r} gives no threshold for this "
                                  "facility and no capacity is permitted; add one of the two"))
-        for level, (lower, upper) in enumerate(zip(found.up, found.up[1:], strict=False), start=1):
-            if lower >= upper:
-                faults.append((path, f"levels {level} and {level + 1} both begin at {upper} counted persons "
-                                     f"(one stands for {found.gain:.3g} people); enlarge the area in "
-                                     "view, the capacity or the distance between the levels"))
-        for key, rule in rules_of_zone(file, found.zone).items():
-            if rule.level > len(found.up):
-                continue
-            up = found.up[rule.level - 1]
-            if up < LOWEST_RAISE:
-                faults.append((path, f"rule {key!r} would raise at {up} counted persons, which leaves no band "
-                                     f"to clear in (lowest: {LOWEST_RAISE}); enlarge the area in view or the "
-                                     "limit"))
+        faults += [(path, text) for text in _level_faults(file, found)]
+        faults += [(path, text) for text in _density_faults(file, found)]
+        faults += _event_faults(file, found)
+    return faults
+
+
+def _level_faults(file: CityFile, found: ZoneThresholds) -> Iterator[str]:
+    for level, (lower, upper) in enumerate(zip(found.up, found.up[1:], strict=False), start=1):
+        if lower >= upper:
+            yield (f"levels {level} and {level + 1} both begin at {upper} counted persons "
+                   f"(one stands for {found.gain:.3g} people); enlarge the area in "
+                   "view, the capacity or the distance between the levels")
+    for key, rule in rules_of_zone(file, found.zone).items():
+        if rule.level <= len(found.up):
+            yield from _room_faults(key, found.up[rule.level - 1])
+
+
+def _density_faults(file: CityFile, found: ZoneThresholds) -> Iterator[str]:
+    taken: dict[int, str] = {}
+    rules = rules_of_zone(file, found.zone, RuleKind.DENSITY)
+    for key, (up, _) in found.own.items():
+        yield from _room_faults(key, up)
+        other = taken.setdefault(up, key)
+        people = [density_people(file.zones[found.zone], rules[one]) for one in (other, key)]
+        if people[0] != people[1]:
+            yield (f"rules {other!r} and {key!r} both raise at {up} counted persons (one stands for {found.gain:.3g} "
+                   "people), though their limits differ; enlarge the area in view or the distance between the limits")
+
+
+def _room_faults(rule: str, up: int) -> Iterator[str]:
+    if up < LOWEST_RAISE:
+        yield (f"rule {rule!r} would raise at {up} counted persons, which leaves no band "
+               f"to clear in (lowest: {LOWEST_RAISE}); enlarge the area in view or the limit")
+
+
+def _event_faults(file: CityFile, found: ZoneThresholds) -> list[tuple[str, str]]:
+    """What snaps together only while an event tightens the levels."""
+    faults = []
+    zone = file.zones[found.zone]
+    for key, event in file.events.items():
+        profile = file.profiles.get(event.profile or "")
+        if profile is None or zone.site not in event.sites or len(profile.levels) != len(found.people) + 1:
+            continue
+        both = [min(pair) for pair in zip(found.people, level_people(zone, profile), strict=True)]
+        if both != found.people:
+            tightened = _of_people(file, found.zone, found.gain, both)
+            faults += [(key_path("events", key) + ".profile", f"in zone {found.zone!r} {text}")
+                       for text in _level_faults(file, tightened)]
     return faults

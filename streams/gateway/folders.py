@@ -11,8 +11,8 @@ import structlog
 
 from schemas.errors import RefusedError, TransientError
 from schemas.refusal import Reason, Refusal
+from streams.backoff import delay_s
 from streams.door_settings import FolderSettings
-from streams.gateway.backoff import delay_s
 from streams.gateway.door_states import DoorState
 from streams.gateway.intake import Intake
 

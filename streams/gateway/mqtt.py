@@ -20,8 +20,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from schemas.errors import RefusedError, TransientError
+from streams.backoff import delay_s
 from streams.door_settings import MqttSettings
-from streams.gateway.backoff import delay_s
 from streams.gateway.door_states import DoorState
 from streams.gateway.intake import Intake, whole_refusal
 from streams.tls import client_context, failure

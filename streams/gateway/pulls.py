@@ -16,8 +16,8 @@ import httpx
 import structlog
 
 from schemas.errors import FatalError, RefusedError, TransientError
+from streams.backoff import delay_s
 from streams.door_settings import ClientTls, PullSettings
-from streams.gateway.backoff import delay_s
 from streams.gateway.door_states import DoorKind, DoorState
 from streams.gateway.intake import Intake, whole_refusal
 from streams.gateway.vendor_api import TIMEOUT, Api, Asker, EcoCounter, Telraam

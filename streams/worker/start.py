@@ -11,8 +11,8 @@ import structlog
 
 from schemas.city import City
 from schemas.errors import TransientError
+from streams.backoff import delay_s
 from streams.cities import Cities
-from streams.gateway.backoff import delay_s
 from streams.kafka_client import check_admitted
 from streams.settings import KafkaSettings
 from streams.topics import ensure_topics

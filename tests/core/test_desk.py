@@ -189,10 +189,10 @@ def test_an_exercise_marks_only_what_opens_meanwhile() -> None:
     second = alert(play)
     play.command(301, Drill(on=False, site="centrum", **named(3)))
     refused(play, 302, Drill(on=False, rule="oranje", **named(4)), "no such exercise")
-    crowd(play, 310, 480, 100)
+    crowd(play, 310, 530, 100)
     assert all(one.exercise for one in told(play) if one.alert_id == second)
     assert told(play)[-1].state_to is State.RESOLVED
-    crowd(play, 480, 540, 350)
+    crowd(play, 530, 600, 350)
     assert not told(play)[-1].exercise
 
 

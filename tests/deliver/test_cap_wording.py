@@ -182,7 +182,7 @@ def test_no_alert_begins_while_it_is_suppressed() -> None:
     update = document(muted_again, [*muted, free])
     assert (update.message_type, [one.identifier for one in update.references]) == (
         MessageType.UPDATE, [identifier(free)])
-    assert update.infos[1].headline.endswith(", suppressed")
+    assert (update.infos[1].headline or "").endswith(", suppressed")
 
 
 def test_what_follows_on_an_opening_that_aged_out_is_told() -> None:

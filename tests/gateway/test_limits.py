@@ -23,9 +23,9 @@ CONNECTIONS = 10_000
 """Wanted; as many as this process may have files open."""
 
 
-@pytest.fixture(scope="module")
-def gateway() -> Iterator[Settings]:
-    """A gateway as a process of its own: its files are not ours."""
+@contextlib.contextmanager
+def process_of_gateway() -> Iterator[tuple[Settings, subprocess.Popen[bytes]]]:
+    """A gateway as a process of its own: its files are not ours. It has ended afterwards, whatever happens."""
     broker = MockBroker()
     settings = settings_for(broker.kafka)
     process = subprocess.Popen(leashed([
@@ -33,10 +33,16 @@ def gateway() -> Iterator[Settings]:
         cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_until_it_answers(settings, 200, lambda: process.poll() is None)
-        yield settings
+        yield settings, process
     finally:
-        process.terminate()
-        process.wait(30)
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def gateway() -> Iterator[Settings]:
+    with process_of_gateway() as (settings, _):
+        yield settings
 
 
 def test_a_gigabyte_of_zipped_zeros_is_refused(gateway: Settings) -> None:
@@ -52,14 +58,15 @@ def test_deeply_nested_json_is_refused(gateway: Settings, body: bytes) -> None:
     assert httpx.get(f"{address(gateway)}/health").status_code == 200
 
 
-def test_slow_connections_do_not_keep_others_out(gateway: Settings) -> None:
+def test_slow_connections_do_not_keep_others_out_and_the_gateway_stops_with_them() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = CONNECTIONS + 500
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, wanted), hard), hard))
     many = min(CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 500)
     assert many > 500, "too few open files are allowed to show anything"
-    place = (gateway.gateway.host, gateway.gateway.port)
     with contextlib.ExitStack() as stack:
+        gateway, process = stack.enter_context(process_of_gateway())
+        place = (gateway.gateway.host, gateway.gateway.port)
         stack.callback(partial(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard)))
         for number in range(many):
             slow = stack.enter_context(socket.create_connection(place, 20))
@@ -69,3 +76,5 @@ def test_slow_connections_do_not_keep_others_out(gateway: Settings) -> None:
             if number % 2_000 == 1_999:
                 assert httpx.get(f"{address(gateway)}/health", timeout=20).status_code == 200
         assert httpx.post(f"{address(gateway)}/in/cameras", content=b"[]", timeout=20).status_code == 202
+        process.terminate()
+        assert process.wait(60) == 0

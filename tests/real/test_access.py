@@ -12,8 +12,13 @@ from typer.testing import CliRunner
 from schemas.access import Access, Looked, encode_access
 from schemas.log import Topic
 from streams import cli, storage
+from streams.access_log import note_access
+from streams.settings import DatabaseSettings, Settings
 from streams.writer.database import write_buffer
 from streams.writer.rows import Message, RowBuffer
+from tests.gateway.mock_broker import MockBroker
+from tests.real.test_release_writer import LIMIT_S, Running
+from tests.services.process import wait_until
 
 pytestmark = pytest.mark.real
 NOW = dt.datetime.now(dt.UTC)
@@ -53,3 +58,25 @@ def test_a_look_stays_for_two_years_and_cannot_be_changed(fresh_database: str, t
     older = CliRunner().invoke(cli.app, [*command, "--days", "731", "--who", "role-1"])
     assert "role-1" in older.output
     assert "role-0" not in older.output
+
+
+def test_a_look_reaches_the_officer_through_a_running_writer(fresh_database: str, tmp_path: Path) -> None:
+    storage.migrate(fresh_database)
+    broker = MockBroker()
+    settings = tmp_path / "drukte.toml"
+    settings.write_text(f'city = "unused.toml"\n[database]\nuri = "{fresh_database}"\n')
+
+    def shown() -> list[tuple[str, str, str]]:
+        told = CliRunner().invoke(cli.app, ["privacy", "access", "--json", "--settings", str(settings)])
+        assert told.exit_code == 0, told.output
+        return [(one["who"], one["looked"], one["subject"]) for one in json.loads(told.stdout)]
+
+    running = Running(Settings(
+        city=Path("unused.toml"), kafka=broker.kafka, database=DatabaseSettings(uri=fresh_database)))
+    try:
+        note_access(broker.kafka, "steward", Looked.TRACE, ["cam-plein", "cam-straat"])
+        looks = [("steward", "trace", "cam-plein"), ("steward", "trace", "cam-straat")]
+        wait_until(lambda: shown() == looks, LIMIT_S, "both looks are shown")
+    finally:
+        running.stop()
+    assert running.error is None

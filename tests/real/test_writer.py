@@ -13,9 +13,11 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from schemas.alert import Transition, encode_transition
+from schemas.command import encode_outcome
 from schemas.errors import FatalError
 from schemas.live import SCHEMAS, LiveTable, encode_rows
 from schemas.log import Headers, Topic
+from schemas.note import encode_note
 from schemas.refusal import Reason
 from streams import storage
 from streams.settings import DatabaseSettings, KafkaSettings, Settings
@@ -30,6 +32,9 @@ from tests.writer.samples import (
     batch,
     gate_row,
     live_headers,
+    note,
+    outcome,
+    outcome_headers,
     road_row,
     transition,
     zone_row,
@@ -441,3 +446,17 @@ def test_a_session_that_is_ended_by_the_administrator_is_opened_again(chain: Cha
     chain.rows(LiveTable.ZONE, zone_row(minute=1))
     chain.wait_written()
     assert chain.stored(LiveTable.ZONE) == [zone_row(minute=0), zone_row(minute=1)]
+
+
+def test_outcomes_and_notes_are_written_and_no_word_of_a_note_is_said(
+    chain: Chain, capfd: pytest.CaptureFixture[str]
+) -> None:
+    chain.start()
+    chain.send(Topic.ALERTS, outcome_headers("c-1", 3), encode_outcome(outcome("c-1")))
+    chain.send(Topic.NOTES, *encode_note(note()))
+    refused, _ = encode_note(note(id="n-2"))
+    chain.send(Topic.NOTES, refused, b'{"text": "Jan"}')
+    chain.wait_written()
+    assert chain.query("SELECT command_id, partition, done FROM live.command_outcome") == [("c-1", 3, "done")]
+    assert chain.query("SELECT id, text FROM live.note") == [("n-1", note().text)]
+    assert "Jan" not in "".join(capfd.readouterr())
