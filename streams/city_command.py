@@ -327,7 +327,7 @@ def _show_city(file: Path, city: City, thresholds: list[ZoneThresholds], added: 
     table = Table(title="Level thresholds, snapped to the bands of counted persons", box=SIMPLE_HEAD)
     table.add_column("zone", no_wrap=True, overflow="fold")
     for heading in ("gain", "level", "people from", "raised at", "cleared below"):
-        table.add_column(heading, justify="left" if heading == "level" else "right")
+        table.add_column(heading, justify="left" if heading == "level" else "right", no_wrap=heading == "level")
     for found in thresholds:
         first = [found.zone, f"{found.gain:.3g}"]
         for row in _level_rows(city, found):

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from schemas.command import RoleName
 from schemas.errors import FatalError
 from schemas.log import Clock
 from schemas.sighting import Role
@@ -145,13 +146,15 @@ class ServeSettings(_Strict, frozen=True, kw_only=True):
     """The page: `host` and `port` where it listens, `tls` where it does so with a certificate.
 
     `sighting_tokens` are hashes of tokens (`sha256:HEX`) by role: who may tell sightings. Without any a page on
-    loopback takes them from everybody there, any other page from nobody.
+    loopback takes them from everybody there, any other page from nobody. `command_tokens` are the same for operators'
+    commands and for the text of notes, by role as commands name it.
     """
 
     host: str = "127.0.0.1"
     port: int = 8481
     tls: ServerTls | None = None
     sighting_tokens: dict[Role, list[Annotated[str, msgspec.Meta(pattern="^sha256:[0-9a-f]{64}$")]]] = {}
+    command_tokens: dict[RoleName, list[Annotated[str, msgspec.Meta(pattern="^sha256:[0-9a-f]{64}$")]]] = {}
 
 
 class CommandsSettings(_Strict, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ their switches tell nobody anything. Pure.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from schemas.city import City
 from schemas.city_change import DAY_US
@@ -53,7 +54,7 @@ def _by_zone(city: City) -> dict[str, ZoneThresholds]:
 def _changes(zone: str, steps: Sequence[tuple[int, dict[str, ZoneThresholds]]]) -> list[int]:
     """When the thresholds of a zone changed; a zone that came or went is no change."""
     found = []
-    for (_, before), (at_us, after) in zip(steps, steps[1:], strict=False):
+    for (_, before), (at_us, after) in pairwise(steps):
         if zone in before and zone in after and not same_thresholds(before[zone], after[zone]):
             found.append(at_us)
     return found

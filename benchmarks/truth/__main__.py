@@ -15,7 +15,7 @@ from rich.table import Table
 from benchmarks.truth.page import page
 from benchmarks.truth.section import Section
 
-PARTS: tuple[str, ...] = ("pedestrian", "surge", "occupancy", "forecast")
+PARTS: tuple[str, ...] = ("pedestrian", "surge", "occupancy", "forecast", "alerts")
 """Modules of this package, in the order of the page."""
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "truth.md"
 

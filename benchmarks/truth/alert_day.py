@@ -54,8 +54,8 @@ class Day:
         From side `from` to `to`, and back.
     reported : int64 array, minutes x places of the layout
         Readings of counting sensors.
-    stuck : dict of str to int
-        Sensors that repeat their last value, from when on, microseconds since 1970, UTC.
+    stuck : dict of int to int
+        Numbers of sensors that repeat their last value, from when on, microseconds since 1970, UTC.
     usual : float64 array, steps x zones
         People whom the weekday and hour would bring, without weather.
     told : list of Transition
@@ -68,7 +68,7 @@ class Day:
     people: Ints
     passages: Ints
     reported: Ints
-    stuck: dict[str, int]
+    stuck: dict[int, int]
     usual: Floats
     told: list[Transition]
 
@@ -163,7 +163,7 @@ def played(city: City, seed: int, *, hours: float | None = None) -> Day:
     at_us = range(start_us + STEP_US, start_us + length_s * 1_000_000 + 1, STEP_US)
     return Day(
         start_us, at_us[-1], ground, layout(city, 1, 0), np.array(witness.people), np.array(witness.passages),
-        reported, _stuck(errors, start_us), np.array([usual.at(at) for at in at_us]), told)
+        reported, _stuck(city, errors, start_us), np.array([usual.at(at) for at in at_us]), told)
 
 
 def _times(city: City, event: CityEvent | None, hours: float | None) -> tuple[int, int]:
@@ -188,8 +188,8 @@ def _ground(city: City, event: CityEvent | None) -> Ground:
     return replace(ground, square=max(mine, key=lambda at: float(ground.most_people[at]))) if mine else ground
 
 
-def _stuck(errors: dict[str, SensorError], start_us: int) -> dict[str, int]:
-    return {key: start_us + error.stuck_from_s * 1_000_000 for key, error in errors.items()
+def _stuck(city: City, errors: dict[str, SensorError], start_us: int) -> dict[int, int]:
+    return {city.ids[IdKind.SENSOR][key]: start_us + error.stuck_from_s * 1_000_000 for key, error in errors.items()
             if error.stuck_from_s is not None}
 
 

@@ -22,7 +22,7 @@ from schemas.command import (
     Unsuppress,
     ZoneEmpty,
 )
-from schemas.health import UNUSABLE_FROM
+from schemas.health import UNUSABLE_FROM, SensorState
 from schemas.live import LiveTable
 from schemas.rules import GRID_KINDS, RuleKind
 from schemas.sighting import SightingShown
@@ -45,6 +45,8 @@ from streams.core.zone_windows import NO_VALUE, Step, ZoneWindows
 
 REPEAT_US = 3_600_000_000
 """Open alerts are told again every hour, so that the topic's retention never forgets one."""
+LOST = [state for state in SensorState if state is SensorState.SILENT or state >= UNUSABLE_FROM]
+"""States of a sensor that the rule sensor-loss counts."""
 SET_SD = 0.05
 """An operator's number is taken as this far off, as a share."""
 
@@ -71,7 +73,7 @@ class Alarm:
     """
 
     PARTS = ("book", "levels", "desk", "outflow", "measures", "inside", "inside.occupancy", "inside.occupancy.watch",
-             *(f"ahead.{name}" for name in LookAhead.PARTS))
+             "inside.devices", *(f"ahead.{name}" for name in LookAhead.PARTS))
     """Where its state is."""
 
     def __init__(self, city: City, layout: Layout, figures: ZoneFigures, level_edges: LevelEdges, rings: int,
@@ -189,7 +191,7 @@ class Alarm:
 
     def gates_closed(self, gate: Places, start_us: Ints, counts: GateCounts, rows: pa.RecordBatch, last_low: Ints,
                      now_us: int) -> list[Transition]:
-        """Closed windows of gates, as their rows tell them; `last_low` is over zones: the band closed last."""
+        """Closed windows of gates, as their rows tell them; `last_low` is the zones' last band, negative without."""
         self.inside.gates_closed(gate, start_us, counts)
         span_min = self._layout.place_span_us[gate] / MINUTE_US
         ways = {name: _column(rows, name) for name in ("in_low", "in_high", "out_low", "out_high")}
@@ -206,10 +208,11 @@ class Alarm:
         zone, zone_start_us, outflow = self.outflow.closed(
             gate, start_us, np.where(closed, 0.0, ways["in_high"]), np.where(closed, 0.0, ways["out_high"]), span_min)
         # An empty zone has no outflow either: only a dense one that does not empty stands still.
-        figure = np.where(last_low[zone] >= self._dense_people[zone], outflow, 1e6)
+        # Seen and not dense is calm, though its gates' counts are then withheld; not seen is no evidence.
+        low = last_low[zone]
+        figure = np.where(low >= self._dense_people[zone], outflow, np.where(low >= 0, 1e6, np.nan))
         return told + self.signals.at_close(
-            Signal.plain(RuleKind.STOP_AND_GO, zone, zone_start_us, np.where(np.isnan(outflow), np.nan, figure),
-                         np.ones(len(zone))), now_us)
+            Signal.plain(RuleKind.STOP_AND_GO, zone, zone_start_us, figure, np.ones(len(zone))), now_us)
 
     def roads_closed(self, road: Places, start_us: Ints, rows: pa.RecordBatch, now_us: int) -> list[Transition]:
         """Closed windows of roads, as their rows tell them."""
@@ -225,7 +228,7 @@ class Alarm:
             return []
         counts = np.isin(self._layout.channel_role, COUNTED_METRICS) & self._layout.channel_counted
         place = self._layout.channel_place[counts]
-        lost = health.state[counts] >= UNUSABLE_FROM
+        lost = np.isin(health.state[counts], LOST)
         total = np.bincount(place, minlength=len(self._layout.place_kind))
         share = np.bincount(place[lost], minlength=len(total)) / np.maximum(total, 1)
         places = np.flatnonzero(total)

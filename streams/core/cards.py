@@ -20,6 +20,8 @@ class Card:
     plan_name : str
     event : str
         Key of the event that brings the plan; empty where the plan always holds.
+    zone : str
+        Where it is marked as taken; empty for a road, where nothing is.
     content : Measure
     """
 
@@ -27,6 +29,7 @@ class Card:
     measure: str
     plan_name: str
     event: str
+    zone: str
     content: Measure
 
 
@@ -48,11 +51,11 @@ def cards_for(city: City, place: str, level: int, at_us: int) -> list[Card]:
     list of Card
         Those of the highest level first, then in the order of the city file.
     """
-    here = {EVERYWHERE, *zones_of(city, place)}
+    zones = zones_of(city, place)
     cards = [
-        Card(key, name, plan.name, event, measure)
+        Card(key, name, plan.name, event, next((zone for zone in zones if _covers(measure, zone)), ""), measure)
         for key, plan, event in _plans(city, site_of(city, place), at_us) for name, measure in plan.measures.items()
-        if measure.level <= level and here & set(measure.zones)
+        if measure.level <= level and (EVERYWHERE in measure.zones or any(_covers(measure, zone) for zone in zones))
     ]
     return sorted(cards, key=lambda card: -card.content.level)
 
@@ -69,11 +72,15 @@ def _plans(city: City, site: str, at_us: int) -> Iterator[tuple[str, Plan, str]]
             yield key, plan, "" if plan.always else lasting[key]
 
 
-def zones_of(city: City, place: str) -> set[str]:
+def _covers(measure: Measure, zone: str) -> bool:
+    return EVERYWHERE in measure.zones or zone in measure.zones
+
+
+def zones_of(city: City, place: str) -> list[str]:
     """The zone itself, or the zones beside a gate; nothing for a road."""
     gate = city.file.gates.get(place)
-    ends = {place} if gate is None else {gate.from_, gate.to}
-    return ends & city.file.zones.keys()
+    ends = [place] if gate is None else [gate.to, gate.from_]
+    return [end for end in ends if end in city.file.zones]
 
 
 def site_of(city: City, place: str) -> str:

@@ -46,7 +46,8 @@ class Events:
 
     def at(self, at_us: int) -> Mask | None:
         """Let time come to an instant: which entries hold from there on; None where nothing changes."""
-        lasting = [event for event in self._events if event.from_us <= at_us < event.until_us]
+        # A step ends the ten seconds that it judges: the one at the event's begin looks at the time before it.
+        lasting = [event for event in self._events if event.from_us < at_us <= event.until_us]
         now = frozenset(event.key for event in lasting)
         if now == self._now:
             return None

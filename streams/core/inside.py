@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""People inside, minute by minute: gates, cameras, sightings and operators' words joined into one estimate.
+"""People inside, minute by minute: gates, cameras, sightings, operators' words and devices joined into one estimate.
 
 Gates close their windows at different times; a minute is taken in when all of them have closed it. What leaves are
 the bands in which the two bounds lie.
@@ -18,10 +18,11 @@ from schemas.live import INSIDE_SCHEMA
 from schemas.reading import Metric
 from streams.core.clock_minutes import minutes_of_day
 from streams.core.conservation import Swapped
+from streams.core.device_ratio import DeviceRatio, DeviceSources
 from streams.core.layout import MINUTE_US, Layout
 from streams.core.levels import ZoneFigures
 from streams.core.moves import Moves
-from streams.core.occupancy import Correction, Kind, Occupancy
+from streams.core.occupancy import REPEATING, Correction, Kind, Occupancy
 from streams.core.occupancy_gates import gates_of
 from streams.core.privacy import band
 from streams.core.rows import GateCounts, batch_of
@@ -74,7 +75,8 @@ class Inside:
     Attributes
     ----------
     occupancy : Occupancy
-        Its state is a part of its own.
+    devices : DeviceRatio
+        The state of each is a part of its own.
     swapped : list of str
         Gates that were found to count the wrong way round, newest last.
     """
@@ -87,6 +89,7 @@ class Inside:
         zones = len(figures.area_m2)
         capacity = np.where(np.isnan(figures.capacity), figures.area_m2, figures.capacity)
         self.occupancy = Occupancy(self._gates, capacity / 2)
+        self.devices = DeviceRatio(DeviceSources.of(city, layout), zones)
         self._number = np.full(len(layout.place_kind), -1, np.intp)
         self._number[self._gates.place] = np.arange(len(self._gates))
         joined = self._gates.zones
@@ -105,6 +108,7 @@ class Inside:
     def carry(self, old: "Inside", moves: Moves) -> None:
         """Go on with zones and gates that stay."""
         self.occupancy.carry(old.occupancy, moves)
+        self.devices.carry(old.devices, moves)
         zone, was_zone = moves.zones(len(self._gates_of_zone))
         self._seen_people[:, zone] = old._seen_people[:, was_zone]
         was = moves.place[self._gates.place]
@@ -142,12 +146,27 @@ class Inside:
             mine = (self._layout.channel_role[channel] == role) & (number >= 0) & ~np.isnan(count)
             np.add.at(into, number[mine], count[mine])
 
+    def devices_counted(self, channel: Places, end_us: Ints, count: Floats) -> None:
+        """Take counts of devices in, each with the time at which it ended; other channels are left alone."""
+        self.devices.counted(channel, end_us, count, self._next_minute)
+
     def anchor(self, at_us: int, kind: Kind, zone: int, people: float, sd: float) -> bool:
         """Correct a zone by what somebody says; false where it has no gates, so nothing is estimated."""
         if not self._gates_of_zone[zone]:
             return False
-        self.occupancy.anchor(at_us, kind, np.array([zone]), np.array([people]), np.array([sd]))
+        self._anchor(at_us, kind, np.array([zone]), np.array([people]), np.array([sd]))
         return True
+
+    def _anchor(self, at_us: int, kind: Kind, zone: Places, people: Floats,
+                sd: Floats) -> tuple[list[Correction], list[Swapped]]:
+        """Correct zones by what is not their devices' word, which counts for less from now on."""
+        variance = self.occupancy.covariance[0, 0]
+        before = np.maximum(variance[zone], 1e-9)
+        done = self.occupancy.anchor(at_us, kind, zone, people, sd)
+        left = variance[zone] / before
+        # A camera that was surer took the place of what was known.
+        self.devices.corrected(zone, np.where(left < 1, 0.0, 1.0) if kind in REPEATING else left)
+        return done
 
     def minutes(self, open_start: Ints) -> list[InsideMinute]:
         """The minutes that every gate has closed by now, in their order."""
@@ -174,20 +193,29 @@ class Inside:
         return self._told(minute, coverage, [*told, *more])
 
     def _known(self, minute: int, people: Floats) -> tuple[list[Correction], list[Swapped]]:
-        """Correct by cameras, and by the hour at which nobody is there."""
+        """Correct by cameras, by the hour at which nobody is there, and by devices."""
         end_us = (minute + 1) * MINUTE_US
         zone = self.zone[~np.isnan(people[self.zone])]
         told: list[Correction] = []
         found: list[Swapped] = []
         if len(zone):
             sd = self._view_sd[zone] * people[zone] + 1.0
-            told, found = self.occupancy.anchor(end_us, Kind.AREA_SENSOR, zone, people[zone], sd)
+            told, found = self._anchor(end_us, Kind.AREA_SENSOR, zone, people[zone], sd)
         empty = self.zone[self._empty_minute[self.zone] == minutes_of_day(end_us, self._timezone)]
         if len(empty):
-            more, again = self.occupancy.anchor(
+            more, again = self._anchor(
                 end_us, Kind.EMPTY_HOUR, empty, np.zeros(len(empty)), np.full(len(empty), EMPTY_SD))
             told, found = [*told, *more], [*found, *again]
-        return told, found
+        return [*told, *self._by_devices(minute)], found
+
+    def _by_devices(self, minute: int) -> list[Correction]:
+        """Learn how many devices there are to a person, and correct zones of which they know more."""
+        zones = len(self._gates_of_zone)
+        known = self.occupancy.mean[0, :zones], self.occupancy.covariance[0, 0, :zones]
+        zone, people, sd = self.devices.minute(minute, *known)
+        if not len(zone):
+            return []
+        return self.occupancy.anchor((minute + 1) * MINUTE_US, Kind.DEVICES, zone, people, sd)[0]
 
     def _told(self, minute: int, coverage: Floats, corrections: Sequence[Correction]) -> InsideMinute:
         estimate, zone = self.occupancy.estimate(), self.zone

@@ -42,6 +42,7 @@ class Kind(StrEnum):
     """What corrected a row."""
 
     AREA_SENSOR = "area-sensor"
+    DEVICES = "devices"
     EMPTY_HOUR = "empty-hour"
     SIGHTING = "sighting"
     ZONE_EMPTY = "zone-empty"
@@ -51,9 +52,9 @@ class Kind(StrEnum):
     SWAPPED_GATE = "swapped-gate"
 
 
-REPEATING = frozenset({Kind.AREA_SENSOR, Kind.SUM_OF_ZONES})
+REPEATING = frozenset({Kind.AREA_SENSOR, Kind.DEVICES, Kind.SUM_OF_ZONES})
 """Their errors are the same each time: saying it twice makes it no surer."""
-ALWAYS_RECORDED = frozenset(Kind) - {Kind.AREA_SENSOR, Kind.NOT_NEGATIVE, Kind.SUM_OF_ZONES}
+ALWAYS_RECORDED = frozenset(Kind) - {Kind.AREA_SENSOR, Kind.DEVICES, Kind.NOT_NEGATIVE, Kind.SUM_OF_ZONES}
 """The others are recorded only where the band changes."""
 
 
@@ -194,9 +195,13 @@ class Occupancy:
         people, sd : float64 arrays over `zones`
             How many there are, and one standard deviation of that.
         """
-        self.watch.look_at(*self._with_whole_areas(zones, people, sd))
-        told, found = self._exchange_swapped(at_us)
-        self.watch.now_known()
+        told: list[Correction] = []
+        found: list[Swapped] = []
+        # A ratio of devices was learned from these very gates: it is no witness against them.
+        if kind is not Kind.DEVICES:
+            self.watch.look_at(*self._with_whole_areas(zones, people, sd))
+            told, found = self._exchange_swapped(at_us)
+            self.watch.now_known()
         told += self._measure(at_us, kind, zones, people, sd)
         areas = np.unique(self.joints.area[zones])
         areas = areas[areas >= 0]

@@ -30,8 +30,8 @@ _STEP, _LEFT, _RIGHT = 0.005, -6.0, MOST_SURPRISE
 _TINY = 1e-12
 
 
-def _tables() -> tuple[Floats, Floats, Floats, Floats]:
-    """Mean, deviation and narrowest interval of a unit normal that is cut below each of a grid of points."""
+def _tables() -> Floats:
+    """Mean, deviation and narrowest interval [4, point] of a unit normal that is cut below each of a grid of points."""
     unit = NormalDist()
     grid = [_LEFT + _STEP * number for number in range(round((_RIGHT - _LEFT) / _STEP) + 1)]
     means, sds, lowers, uppers = [], [], [], []
@@ -44,12 +44,25 @@ def _tables() -> tuple[Floats, Floats, Floats, Floats]:
         half = unit.inv_cdf((1 + _HELD * above) / 2)
         lowers.append(round(max(-half, cut), 9))
         uppers.append(round(half if -half > cut else -unit.inv_cdf(above * (1 - _HELD)), 9))
-    return np.array(means), np.array(sds), np.array(lowers), np.array(uppers)
+    return np.array([means, sds, lowers, uppers])
 
 
-_GRID = np.arange(round((_RIGHT - _LEFT) / _STEP) + 1) * _STEP + _LEFT
 # Rounded to nine digits, so that the last bit of a machine's own erfc does not matter.
-_CUT_MEAN, _CUT_SD, _CUT_LOWER, _CUT_UPPER = _tables()
+_CUT = _tables()
+_MEAN, _SD, _LOWER, _UPPER = range(4)
+_LAST_STEP = _CUT.shape[1] - 2
+
+
+def _cut_below(cut: Floats, *wanted: int) -> list[Floats]:
+    """Some of `_tables` at points, straight between those of the grid; beyond its ends the value there."""
+    steps = np.clip((cut - _LEFT) / _STEP, 0.0, _LAST_STEP + 1.0)
+    at = np.minimum(steps.astype(np.intp), _LAST_STEP)
+    part = steps - at
+    found = []
+    for one in wanted:
+        left = _CUT[one].take(at)
+        found.append(left + part * (_CUT[one].take(at + 1) - left))
+    return found
 
 
 def first_covariance(start_sd: Floats) -> Floats:
@@ -135,8 +148,9 @@ def hold_positive(mean: Floats, covariance: Floats, rows: Rows) -> None:
     widen(covariance, rows, np.minimum(mean[0, rows], 0.0) ** 2, np.zeros(len(rows)))
     sd = np.sqrt(covariance[0, 0, rows])
     cut = -mean[0, rows] / np.maximum(sd, _TINY)
-    people = mean[0, rows] + sd * np.interp(cut, _GRID, _CUT_MEAN)
-    condition(mean, covariance, rows, np.maximum(people, 0.0), (sd * np.interp(cut, _GRID, _CUT_SD)) ** 2)
+    middle, spread = _cut_below(cut, _MEAN, _SD)
+    people = mean[0, rows] + sd * middle
+    condition(mean, covariance, rows, np.maximum(people, 0.0), (sd * spread) ** 2)
 
 
 def bounds(mean: Floats, variance: Floats) -> tuple[Floats, Floats, Floats]:
@@ -150,7 +164,8 @@ def bounds(mean: Floats, variance: Floats) -> tuple[Floats, Floats, Floats]:
     """
     sd = np.sqrt(variance)
     cut = -mean / np.maximum(sd, _TINY)
-    middle = np.maximum(mean + sd * np.interp(cut, _GRID, _CUT_MEAN), 0.0)
-    lower = np.maximum(mean + sd * np.interp(cut, _GRID, _CUT_LOWER), 0.0)
-    upper = np.maximum(mean + sd * np.interp(cut, _GRID, _CUT_UPPER), lower)
+    of_mean, of_lower, of_upper = _cut_below(cut, _MEAN, _LOWER, _UPPER)
+    middle = np.maximum(mean + sd * of_mean, 0.0)
+    lower = np.maximum(mean + sd * of_lower, 0.0)
+    upper = np.maximum(mean + sd * of_upper, lower)
     return np.clip(middle, lower, upper), lower, upper

@@ -390,7 +390,7 @@ class Partition:
         counts = gate_counts(self.layout, self._slots, self._health.usable, gate, start_us)
         rows = gate_rows(self.layout, counts, self._gate_width_m[gate], low, gate, start_us)
         self._rows[LiveTable.GATE].append(rows)
-        self._told += self._alarm.gates_closed(gate, start_us, counts, rows, self._zone_windows.last_low, now_us)
+        self._told += self._alarm.gates_closed(gate, start_us, counts, rows, self._zone_windows.last_band[0], now_us)
 
     def _close_roads(self, road: npt.NDArray[np.intp], start_us: npt.NDArray[np.int64], now_us: int) -> None:
         self._revisions.closed(road, start_us)

@@ -12,8 +12,10 @@ from schemas.alert import State, Transition
 from schemas.context import ContextRecord
 from schemas.health import HealthTable
 from schemas.live import SCHEMAS, LiveTable
+from schemas.note import Note
 from schemas.roads import ANY_VEHICLE
 from schemas.sighting import SightingShown
+from streams.serve.outcomes import Outcomes
 from streams.serve.sensors import SensorStanding
 from streams.writer.rows import Message, RowBuffer
 
@@ -24,18 +26,27 @@ CLOSED_KEPT = 10_000
 CONTEXT_KEPT = 5_000
 """Context records that are remembered; beyond them the ones that changed longest ago go."""
 LIFE_KEPT = 12
-"""Newest changes of an alert that are told."""
+"""Newest changes of an alert that the page tells, and that are kept of a closed one."""
+HISTORY_KEPT = 300
+"""Newest changes of an open alert that are kept."""
+NOTES_KEPT = 5_000
 OPEN_STATES = (State.FIRING, State.RECOVERING, State.PENDING)
 _PLACE = {LiveTable.ZONE: "zone", LiveTable.GATE: "gate", LiveTable.ROAD: "zone", LiveTable.INSIDE: "zone"}
 
 
 @dataclass(slots=True)
 class Alert:
-    """An alert: its newest transition, the highest level it reached and its newest changes."""
+    """An alert: its newest transition, the highest level it reached, its changes, and which role acknowledged it."""
 
     last: Transition
     worst: int
-    life: list[Transition]
+    history: list[Transition]
+    acknowledged_by: str = ""
+
+    @property
+    def life(self) -> list[Transition]:
+        """Its newest changes."""
+        return self.history[-LIFE_KEPT:]
 
     @property
     def is_open(self) -> bool:
@@ -76,6 +87,10 @@ class Board:
         In their newest versions.
     sensors : dict of int to SensorStanding
         What was told last of each sensor, by its number.
+    outcomes : Outcomes
+        What the fold said to commands.
+    notes : dict of str to Note
+        By id; their text is for operations only.
     """
 
     rows: dict[LiveTable, dict[int, Row]] = field(default_factory=lambda: {table: {} for table in LiveTable})
@@ -83,6 +98,8 @@ class Board:
     sightings: dict[str, SightingShown] = field(default_factory=dict)
     context: dict[tuple[str, str], ContextRecord] = field(default_factory=dict)
     sensors: dict[int, SensorStanding] = field(default_factory=dict)
+    outcomes: Outcomes = field(default_factory=Outcomes)
+    notes: dict[str, Note] = field(default_factory=dict)
 
     def take(self, message: Message, changed: Changed) -> None:
         """Take a message in and note in `changed` what is new.
@@ -102,6 +119,10 @@ class Board:
         for transition in buffer.transitions.values():
             if self._take_transition(transition):
                 changed.alerts.add(transition.alert_id)
+        for (_, partition), outcome in buffer.outcomes.items():
+            self.outcomes.take(partition, outcome)
+        for note in buffer.notes.values():
+            self._take_note(note)
         for one in buffer.context.values():
             changed.context |= self._take_context(one)
         for shown in buffer.sightings.values():
@@ -151,15 +172,25 @@ class Board:
     def _take_transition(self, transition: Transition) -> bool:
         known = self.alerts.get(transition.alert_id)
         if known is None:
-            self.alerts[transition.alert_id] = Alert(transition, transition.level_to, [transition])
+            self.alerts[transition.alert_id] = Alert(
+                transition, transition.level_to, [transition], transition.actor if transition.acknowledged else "")
             self._forget_oldest()
             return True
         if transition.seq <= known.last.seq:
             return False
+        if not transition.acknowledged:
+            known.acknowledged_by = ""
+        elif not known.last.acknowledged:
+            known.acknowledged_by = transition.actor
         known.last = transition
         known.worst = max(known.worst, transition.level_to)
-        known.life = [*known.life, transition][-LIFE_KEPT:]
+        known.history = [*known.history, transition][-(HISTORY_KEPT if known.is_open else LIFE_KEPT):]
         return True
+
+    def _take_note(self, note: Note) -> None:
+        self.notes.setdefault(note.id, note)
+        if len(self.notes) > NOTES_KEPT:
+            del self.notes[next(iter(self.notes))]
 
     def _forget_oldest(self) -> None:
         if len(self.alerts) <= CLOSED_KEPT:

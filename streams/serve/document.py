@@ -127,7 +127,11 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlertItem(msgspec.Struct, frozen=True, kw_only=True):
-    """An alert as it stands; `changes` is how often it changed, `life` its newest changes, oldest first."""
+    """An alert as it stands; `changes` is how often it changed, `life` its newest changes, oldest first.
+
+    `percent`, `people` and `trend` are those of the newest change; `certainty` says in a word how sure it is,
+    `minutes_to_next` when the next level is reached. `acknowledged_by` and `assigned` are roles.
+    """
 
     id: str
     place: str
@@ -148,6 +152,17 @@ class AlertItem(msgspec.Struct, frozen=True, kw_only=True):
     at: dt.datetime
     changes: int
     life: list[Change]
+    percent: Range | None
+    people: Range | None
+    trend: int | None
+    certainty: str
+    minutes_to_next: Range | None
+    acknowledged: bool
+    acknowledged_by: str
+    escalated: bool
+    suppressed: bool
+    exercise: bool
+    assigned: str
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
@@ -215,7 +230,7 @@ class Present:
             now, zones=[self._zone(number, now) for number in zones],
             gates=[self._gate(number, now) for number in gates],
             roads=[self._road(number, now) for number in roads],
-            alerts=[self._alert(alert) for alert in _newest_first(alerts) if _is_shown(alert, now)],
+            alerts=[self.alert(alert) for alert in _newest_first(alerts) if _is_shown(alert, now)],
             context=self._context(now) if changed.context else None,
         )
 
@@ -292,11 +307,12 @@ class Present:
 
     def _shown_alerts(self, now: dt.datetime) -> list[AlertItem]:
         shown = _newest_first(alert for alert in self.board.alerts.values() if _is_shown(alert, now))
-        return [self._alert(alert) for alert in shown[:ALERTS_SHOWN]]
+        return [self.alert(alert) for alert in shown[:ALERTS_SHOWN]]
 
-    def _alert(self, alert: Alert) -> AlertItem:
+    def alert(self, alert: Alert) -> AlertItem:
+        """An alert as it stands."""
         last = alert.last
-        place = self.places.zone_by_key(last.place)
+        place = self.places.by_key(last.place)
         levels = place.levels if place else ()
         return AlertItem(
             id=last.alert_id, place=last.place, name=place.name if place else last.place, site=last.site,
@@ -307,7 +323,18 @@ class Present:
             tone=tone(last.level_to, len(levels) or 4), worst_word=level_word(alert.worst, levels),
             opened_at=_moment(last.opened_at_us), at=_moment(last.at_us), changes=last.seq,
             life=[_change(one, levels) for one in alert.life],
+            percent=_ends(last.percent_low, last.percent_high, " %"),
+            people=None if last.people_low is None or last.people_high is None else Range(
+                last.people_low, last.people_high, band_text(last.people_low, last.people_high)),
+            trend=last.trend, certainty=last.certainty,
+            minutes_to_next=_ends(last.next_low_min, last.next_high_min, " min"),
+            acknowledged=last.acknowledged, acknowledged_by=alert.acknowledged_by, escalated=last.escalated,
+            suppressed=last.suppressed, exercise=last.exercise, assigned=last.assigned,
         )
+
+
+def _ends(low: float | None, high: float | None, unit: str) -> Range | None:
+    return None if low is None or high is None else Range(low, high, range_text(low, high, 0, unit))
 
 
 def _sighting(shown: SightingShown | None, now: dt.datetime) -> SightingItem | None:

@@ -8,19 +8,9 @@ import asyncio
 from collections.abc import Iterable
 
 from schemas.command import Done, Outcome
-from schemas.log import ReadHeaders
 
 KEPT = 5_000
 """Commands whose answers are remembered; a client that tries again does so within minutes."""
-
-
-def answering_partition(headers: ReadHeaders | None) -> int:
-    """Which partition an outcome comes from, by its id `command/ID/PARTITION`; -1 where it does not say."""
-    for name, value in headers or ():
-        if name == "ce_id" and value is not None:
-            number = value.rpartition(b"/")[2]
-            return int(number) if number.isdigit() else -1
-    return -1
 
 
 class Outcomes:

@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from schemas.city import City, Measure
 from schemas.ids import IdKind
@@ -53,6 +54,11 @@ class Places:
     def zone_by_key(self, key: str) -> Place | None:
         """The zone of a key, if the city has it."""
         return next((zone for zone in self.zones.values() if zone.key == key), None)
+
+    def by_key(self, key: str) -> Place | None:
+        """The zone, gate or road of a key, if the city has it."""
+        places = chain(self.zones.values(), self.gates.values(), self.roads.values())
+        return next((place for place in places if place.key == key), None)
 
 
 def city_places(city: City) -> Places:

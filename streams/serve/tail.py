@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The near end of `live` and `alerts`: every partition, from far enough back to know the present, for ever.
+"""The near end of `live`, `alerts` and `notes`: every partition, from far enough back to know the present, for ever.
 
 Without a consumer group: each server reads all, and nothing is committed.
 """
@@ -17,7 +17,7 @@ from streams.settings import KafkaSettings
 from streams.writer.rows import Message
 
 CLIENT = "drukte-serve"
-BACK = {Topic.LIVE: 1_500, Topic.ALERTS: 5_000}
+BACK = {Topic.LIVE: 1_500, Topic.ALERTS: 5_000, Topic.NOTES: 1_000}
 """Messages of a partition that are read back at the start. Its sites close their windows at a few steps a minute, so
 1,500 hold more than an hour, and so the state of every sensor, which is told hourly; an open alert is never so far
 behind as 5,000 changes of its site."""
@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 
 class Tail:
-    """A reader of both topics. Its methods block, and are called by one thread at a time.
+    """A reader of these topics. Its methods block, and are called by one thread at a time.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ class Tail:
         Raises
         ------
         TransientError
-            The broker does not answer, or has not both topics yet.
+            The broker does not answer, or has not all these topics yet.
         FatalError
             It does not let us in.
         """

@@ -3,7 +3,7 @@
 
 from collections.abc import Sequence
 
-from schemas.alert import State
+from schemas.alert import Cause, State
 from schemas.health import SensorState
 from schemas.sighting import Disagreement, Role
 
@@ -39,6 +39,17 @@ SENSOR_STATES: dict[int, str] = {
     SensorState.FAULTY: "defect",
 }
 """By number; live.sensor_state_text of the database says the same."""
+CAUSES = {
+    Cause.THRESHOLD: "gemeten",
+    Cause.SKIP: "sprong van niveaus",
+    Cause.NO_DATA: "geen gegevens, of weer wel",
+    Cause.CITY: "nieuwe versie van het stadsbestand",
+    Cause.ADOPT: "herstart van de rekenmotor",
+    Cause.COMMAND: "opdracht",
+    Cause.TIMER: "tijd verstreken",
+    Cause.INHIBITED: "hoger niveau op dezelfde plek",
+}
+"""Why an alert changed."""
 SEVERITIES = {"info": "ter informatie", "warning": "waarschuwing", "critical": "kritiek"}
 
 

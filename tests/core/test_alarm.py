@@ -52,7 +52,8 @@ FIRED = (State.FIRING, 2, Cause.THRESHOLD)
 def test_a_noisy_density_around_a_threshold_for_an_hour_is_one_alert() -> None:
     play = Player(small_city())
     rng = np.random.default_rng(3)
-    crowd(play, 0, 3_600, lambda second: float(rng.normal(340, 12)))
+    noisy = rng.normal(340, 12, 360)
+    crowd(play, 0, 3_600, lambda second: float(noisy[second // 10]))
     assert opened(play) == 1
     assert told(play)[-1].state_to is not State.RESOLVED
 
@@ -172,8 +173,8 @@ COMMANDS = st.lists(st.tuples(st.integers(0, 119), st.sampled_from(
 
 
 def said_by(number: int, what: str, play: Player, second: float) -> OperatorCommand:
-    identity = (told(play) or told(play, "rood") or [None])[-1]
-    alert = "none" if identity is None else identity.alert_id
+    known = told(play) or told(play, "rood")
+    alert = known[-1].alert_id if known else "none"
     named = {"id": f"c{number}", "role": "operator"}
     if what == "acknowledge":
         return Acknowledge(alert=alert, **named)

@@ -218,7 +218,9 @@ FLAGS = ("stale", "acknowledged", "escalated", "suppressed", "inhibited")
 
 @pytest.mark.parametrize("state", FIRST_OPEN)
 def test_the_end_of_an_alert_ends_its_flags(state: State) -> None:
-    case = Case(state=state, assigned="shift-lead", adopted=True, exercise=True, **dict.fromkeys(FLAGS, True))
+    case = Case(state=state, assigned="shift-lead", adopted=True, exercise=True)
+    for flag_name in FLAGS:
+        setattr(case, flag_name, True)
     ended(case, Cause.COMMAND)
     assert not any(getattr(case, flag) for flag in FLAGS)
     assert (case.assigned, case.adopted, case.exercise) == ("", False, True)  # its last word says it was a drill

@@ -6,8 +6,7 @@ import datetime as dt
 from msgspec.structs import replace
 
 from schemas.alert import Cause, State
-from schemas.city import City
-from schemas.city_types import Facility
+from schemas.city import City, Facility
 from schemas.events import Event
 from schemas.rules import Rule, RuleKind, Severity
 from tests.cities import small_city, small_file
@@ -21,7 +20,7 @@ def instant(second: float) -> dt.datetime:
     return dt.datetime.fromtimestamp(START_S + second, dt.UTC)
 
 
-def feast(strict: float = 0.2, rule_level: int = 1, **changes: object) -> City:
+def feast(strict: float = 0.2, rule_level: int = 1) -> City:
     """A quarter of an hour in which orange begins at `strict` persons/m2, and with a rule of its own."""
     file = small_file()
     own = file.profiles["nl-evenement"]
@@ -30,7 +29,7 @@ def feast(strict: float = 0.2, rule_level: int = 1, **changes: object) -> City:
     event = Event(name="Feest", from_=instant(FROM_S), until=instant(UNTIL_S), sites=["centrum"], profile="streng")
     only = Rule(kind=RuleKind.LEVEL, level=rule_level, severity=Severity.INFO, events=["feest"])
     return small_city(profiles={**file.profiles, "streng": stricter}, events={"feest": event},
-                      rules={**file.rules, "feestgeel": only}, **changes)
+                      rules={**file.rules, "feestgeel": only})
 
 
 def test_an_event_tightens_the_levels_for_its_time_only() -> None:

@@ -52,7 +52,8 @@ def test_a_flow_raises_and_clears() -> None:
     assert states(play, "plein-straat") == LIFE
     first = told(play, "regel", "plein-straat")[0]
     assert (first.limit, first.unit, first.people_low) == (10, "persons/m/min", None)
-    assert first.high is not None and first.high >= 10
+    assert first.high is not None
+    assert first.high >= 10
 
 
 def test_a_square_that_fills_fast_raises_and_clears() -> None:
