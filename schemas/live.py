@@ -84,9 +84,15 @@ ROAD_SCHEMA = pa.schema([
     _required("speed_coverage", pa.float32()),
     _required("status", pa.int16()),
     _required("revision", pa.int32()),
+    pa.field("flow_veh_h_lane", pa.float32()),
+    pa.field("density_low_veh_km_lane", pa.float32()),
+    pa.field("density_high_veh_km_lane", pa.float32()),
+    pa.field("service_level", pa.int16()),
 ])
 """A road's window, exact (the source is public): vehicles over all lanes and their mean speed. `coverage` is
-the share of lanes and time reported; `vehicles` is what was reported, not scaled up."""
+the share of lanes and time reported; `vehicles` is what was reported, not scaled up. Flow, density (95 % bounds) and
+service level 0 to 5 (A to F, of the upper bound) are of all vehicles together, so null for single classes, and where
+no speed is known; a lorry counts as one."""
 
 INSIDE_SCHEMA = pa.schema([
     _required("zone", pa.int32()),

@@ -31,6 +31,8 @@ class Score:
     ----------
     crossings, detected : int
         Episodes in which a limit was truly reached, and those that an alert answered.
+    clear, clear_detected : int
+        Of these, episodes in which the figure went more than 10 % beyond the limit.
     in_time : int
         Answered at its begin or before.
     minutes : list of float
@@ -43,6 +45,8 @@ class Score:
 
     crossings: int = 0
     detected: int = 0
+    clear: int = 0
+    clear_detected: int = 0
     in_time: int = 0
     minutes: list[float] = field(default_factory=list)
     alerts: int = 0
@@ -56,7 +60,7 @@ class Score:
 
     def add(self, other: "Score") -> None:
         """Take another day's score in."""
-        for name in ("crossings", "detected", "in_time", "alerts", "false", "near"):
+        for name in ("crossings", "detected", "clear", "clear_detected", "in_time", "alerts", "false", "near"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.minutes += other.minutes
 
@@ -85,13 +89,14 @@ def scores(day: Day, found: Sequence[Truth]) -> dict[RuleKind, Score]:
 
 
 def _scored(day: Day, truth: Truth, alerts: Sequence[Raised]) -> Score:
-    score = Score(crossings=len(truth.episodes), alerts=len(alerts))
+    score = Score(crossings=len(truth.episodes), clear=sum(one.clear for one in truth.episodes), alerts=len(alerts))
     before_us = _before_us(truth)
     for number, episode in enumerate(truth.episodes):
         answers = [one for one in alerts if _answers(truth, one, episode, before_us)]
         if not answers:
             continue
         score.detected += 1
+        score.clear_detected += episode.clear
         earlier_us = truth.episodes[number - 1].end_us if number else 0
         opened_us = min(one.opened_us for one in answers)
         score.in_time += opened_us <= episode.start_us

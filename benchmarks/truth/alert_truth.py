@@ -18,6 +18,7 @@ UNUSUAL_RATIO, UNUSUAL_PEOPLE = 1.5, 25.0
 """A crowd is not the usual one from so many times the weekday's, and so many people, more."""
 RISE_BACK_MIN = 5
 NEAR = 0.1
+"""Within so much of a limit, as a share of it, a figure is near it."""
 JUDGED = frozenset(RuleKind) - {RuleKind.CONGESTION, RuleKind.INCIDENT, RuleKind.EFFECT}
 """The day has no roads, and nobody takes a measure."""
 
@@ -27,10 +28,14 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """A time in which a limit was truly reached; microseconds since 1970, UTC."""
+    """A time in which a limit was truly reached; microseconds since 1970, UTC.
+
+    `clear` where the figure went more than `NEAR` beyond it: a sensor that errs by less than that has to see it.
+    """
 
     start_us: int
     end_us: int
+    clear: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +74,11 @@ def truths(city: City, day: Day) -> list[Truth]:
         with np.errstate(invalid="ignore"):
             over = (figure >= limit) if rising else (figure <= limit)
             near = (figure >= (1 - NEAR) * limit) if rising else (figure <= (1 + NEAR) * limit)
+            beyond = (figure >= (1 + NEAR) * limit) if rising else (figure <= (1 - NEAR) * limit)
             held = (figure >= _clearing(entry, limit)) if rising else (figure <= _clearing(entry, limit))
         over, near, held = over & active[:, number], near & active[:, number], held & active[:, number]
-        found.append(Truth(entry, day.layout.place_key[entry.place], _episodes(day, entry, over, held), over, near))
+        found.append(Truth(entry, day.layout.place_key[entry.place], _episodes(day, entry, over, held, beyond), over,
+                           near))
     return found
 
 
@@ -102,7 +109,7 @@ def _clearing(entry: Entry, limit: Floats) -> Floats:
     return np.asarray(limit * (1 - share if KINDS[rule.kind].rising else 1 + share))
 
 
-def _episodes(day: Day, entry: Entry, over: Mask, held: Mask) -> list[Episode]:
+def _episodes(day: Day, entry: Entry, over: Mask, held: Mask, beyond: Mask) -> list[Episode]:
     """Times from the limit to the safe side of it; left out where the rule's dwell alone is longer."""
     rule = entry.rule
     on_grid = rule.kind in GRID_KINDS
@@ -116,7 +123,8 @@ def _episodes(day: Day, entry: Entry, over: Mask, held: Mask) -> list[Episode]:
         while end < len(over) and held[end : end + 12].any():
             end += 1
         if over[step:end].sum() >= least:
-            found.append(Episode(day.start_us + (step + 1) * STEP_US, day.start_us + end * STEP_US))
+            found.append(Episode(day.start_us + (step + 1) * STEP_US, day.start_us + end * STEP_US,
+                                 bool(beyond[step:end].sum() >= least)))
         step = max(end, step + 1)
     return found
 
@@ -186,7 +194,8 @@ class _Figures:
         count = day.reported[:, place]
         share = count / max(int(np.median(count)), 1)
         if not lost:
-            return self._of_minutes(np.minimum(share, 1.0))
+            # What a stuck sensor says is no data.
+            return self._of_minutes(np.minimum(share, 1.0)) * (1 - self._stuck_share(place))
         late = np.maximum.reduce([np.roll(share, shift) for shift in range(3)])
         return np.maximum(1 - self._of_minutes(np.minimum(late, 1.0)), self._stuck_share(place))
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks.truth.occupancy_devices import Receivers
 from benchmarks.truth.occupancy_ground import (
     EMPTY_MINUTE,
     FROM,
@@ -23,6 +24,7 @@ from benchmarks.truth.occupancy_ground import (
 )
 from benchmarks.truth.section import Goal, Section
 from streams.core.conservation import Swapped
+from streams.core.fusion import Fusion
 from streams.core.layout import MINUTE_US
 from streams.core.occupancy import Kind, Occupancy
 
@@ -78,7 +80,30 @@ def sections(*, short: bool, seed: int) -> list[Section]:
         "called swapped, or called so again.",
         columns=("scenario", "RMSE Drukte", "RMSE running sum", "RMSE with daily reset", "held",
                  "held, a day in ten below", "worst zone", "mean width", "swapped found", "false"),
-        rows=rows, goals=goals)]
+        rows=rows, goals=goals), _devices(days, seeds, seed)]
+
+
+def _devices(days: Days, seeds: int, seed: int) -> Section:
+    """The same days with and without receivers of devices, of which nothing is known at the start."""
+    rows, goals = [], []
+    for at, scenario in enumerate((SCENARIOS[0], SCENARIOS[5])):
+        with_devices, without = (
+            run(scenario, days, seeds, np.random.default_rng([seed, 3, at]),
+                Receivers(seeds, np.random.default_rng([seed, 4, at]), hears=hears)) for hears in (True, False))
+        errors = [float(np.sqrt(one.squares[0])) for one in (without, with_devices)]
+        held = [100 * float(one.held.mean()) for one in (without, with_devices)]
+        rows.append((scenario.name, *(f"{one:.0f}" for one in errors), *(f"{one:.1f} %" for one in held),
+                     *(f"{one.width:.0f}" for one in (without, with_devices))))
+        goals.append(Goal(f"occupancy with devices, {scenario.name}: 95 % bound holds, % of minutes", held[1], 93.0))
+        goals.append(Goal(f"occupancy with devices, {scenario.name}: RMSE of that without", errors[1] / errors[0],
+                          None, 1.0))
+    return Section(
+        title="Counts of devices in the occupancy estimate", text=f"{seeds} of the days above; every zone has a "
+        f"receiver that counts {Receivers.TEXT}. Its ratio is not known at the start: it is learned from gates, camera "
+        "and sightings while these are surer, and says people where they are not.",
+        columns=("scenario", "RMSE without", "RMSE with", "held without", "held with", "mean width without",
+                 "mean width with"),
+        rows=rows, goals=goals)
 
 
 def _row(scenario: Scenario, score: Score) -> tuple[str, ...]:
@@ -89,9 +114,12 @@ def _row(scenario: Scenario, score: Score) -> tuple[str, ...]:
             f"{score.found} of {score.swapped}" if score.swapped else "-", str(score.false))
 
 
-def run(scenario: Scenario, days: Days, seeds: int, random: np.random.Generator) -> Score:
+def run(scenario: Scenario, days: Days, seeds: int, random: np.random.Generator,
+        receivers: Receivers | None = None) -> Score:
     """Play all days of a scenario at once: each has zones and gates of its own."""
     counters, occupancy = Counters(scenario, seeds, random), Occupancy(gates(seeds), np.full(seeds * ZONES, START_SD))
+    receivers = receivers or Receivers(seeds, random, hears=False)
+    fusion = Fusion(occupancy, receivers.ratio)
     camera = random.normal(1, CAMERA_SD, seeds)
     sums, squares = np.zeros((2, seeds, ZONES)), np.zeros(3)
     held, width = np.zeros((seeds, ZONES)), 0.0
@@ -101,8 +129,11 @@ def run(scenario: Scenario, days: Days, seeds: int, random: np.random.Generator)
         counts, coverage = counters.seen(minute, days.passages[minute])
         flat = counts.reshape(2, -1).astype(np.float64)
         found = occupancy.minute(minute * MINUTE_US, flat[0], flat[1], coverage.ravel())[1]
+        fusion.exchanged(found)
         truth = days.people[minute]
-        found += _anchors(occupancy, minute, truth, camera, random)
+        found += _anchors(fusion, minute, truth, camera, random)
+        receivers.count(minute, truth)
+        fusion.by_devices(minute)
         for one in found:
             turned[one.gate] = one.reversed
             false += not counters.swapped.ravel()[one.gate]
@@ -130,7 +161,7 @@ def _net(counts: Ints) -> Floats:
     return change
 
 
-def _anchors(occupancy: Occupancy, minute: int, truth: Ints, camera: Floats,
+def _anchors(fusion: Fusion, minute: int, truth: Ints, camera: Floats,
              random: np.random.Generator) -> list[Swapped]:
     """Correct by what else is known in this minute."""
     found: list[Swapped] = []
@@ -138,13 +169,13 @@ def _anchors(occupancy: Occupancy, minute: int, truth: Ints, camera: Floats,
     first = np.arange(seeds) * ZONES
     if minute % CAMERA_EVERY_MIN == 0:
         seen = truth[:, CAMERA_ZONE] * camera
-        found += occupancy.anchor(minute * MINUTE_US, Kind.AREA_SENSOR, first + CAMERA_ZONE, seen,
+        found += fusion.anchor(minute * MINUTE_US, Kind.AREA_SENSOR, first + CAMERA_ZONE, seen,
                                   CAMERA_SD * seen + 1)[1]
     if minute % SIGHTING_EVERY_MIN == SIGHTING_EVERY_MIN - 1:
         said = np.maximum(truth[:, 2] * random.normal(1, SIGHTING_SD, seeds), 0)
-        found += occupancy.anchor(minute * MINUTE_US, Kind.SIGHTING, first + 2, said, SIGHTING_SD * said + 5)[1]
+        found += fusion.anchor(minute * MINUTE_US, Kind.SIGHTING, first + 2, said, SIGHTING_SD * said + 5)[1]
     if minute == EMPTY_MINUTE:
         every = np.arange(seeds * ZONES)
-        found += occupancy.anchor(minute * MINUTE_US, Kind.EMPTY_HOUR, every, np.zeros(len(every)),
+        found += fusion.anchor(minute * MINUTE_US, Kind.EMPTY_HOUR, every, np.zeros(len(every)),
                                   np.full(len(every), EMPTY_SD))[1]
     return found

@@ -31,7 +31,7 @@ from schemas.command import (
 )
 from schemas.rules import RuleKind
 from streams.core.alerting import Change, acknowledged, ended, escalated, suppressed
-from streams.core.cases import NOBODY, By, CaseBook
+from streams.core.cases import NOBODY, By, CaseBook, Entry
 
 OUTCOMES_KEPT = 1_000
 """A client that tries a command again does so within minutes; of more commands than these the oldest are forgotten."""
@@ -67,7 +67,7 @@ class Desk:
         self._city, self._book = city, book
         self.outcomes: list[Outcome] = []
         self.holding: list[Until] = []
-        book.is_muted = self._is_muted
+        book.is_muted = self._is_quiet
 
     def carry(self, old: "Desk") -> None:
         """Go on with what was set."""
@@ -228,13 +228,13 @@ class Desk:
         return told
 
     def _flags(self, now_us: int, cause: Cause, by: By = NOBODY, only: tuple[str, str] | None = None) -> Told:
-        highest = self._highest_levels()
+        highest, unseen = self._highest_levels(), self._unseen()
         told: Told = []
         for number in self._book.open_numbers():
             if only is not None and only not in self._names(number):
                 continue  # what time alone moves waits for the step, and is nobody's doing
             case, entry = self._book.cases[number], self._book.entries[number]
-            inhibited = entry.rule.kind is RuleKind.LEVEL and entry.rule.level < highest.get(entry.place, 0)
+            inhibited = _inhibited(entry, highest, unseen)
             muted = self._is_muted(number, now_us)
             why = Cause.INHIBITED if inhibited != case.inhibited else cause
             case.inhibited = inhibited
@@ -247,6 +247,11 @@ class Desk:
         book = self._book
         return {("alert", book.cases[number].alert_id), ("rule", book.entries[number].key),
                 ("place", book.place(number))}
+
+    def _is_quiet(self, number: int, now_us: int) -> bool:
+        """Whether an alert that opens now is told to nobody: an operator said so, or another one says it already."""
+        entry = self._book.entries[number]
+        return self._is_muted(number, now_us) or _inhibited(entry, self._highest_levels(), self._unseen())
 
     def _is_muted(self, number: int, now_us: int) -> bool:
         """Whether an operator has suppressed the case's alert, rule or place."""
@@ -268,3 +273,23 @@ def _measure(command: OperatorCommand) -> tuple[str, str]:
     if isinstance(command, MeasureTaken):
         return command.place, f"{command.plan}/{command.measure}"
     return "", ""
+
+    def _unseen(self) -> set[int]:
+        """Places of which an open alert says that there is no data."""
+        entries = self._book.entries
+        return {entries[number].place for number in self._book.open_numbers()
+                if entries[number].rule.kind is RuleKind.NO_DATA}
+
+
+def _inhibited(entry: Entry, highest: dict[int, int], unseen: set[int]) -> bool:
+    """Whether another open alert at the place says more.
+
+    A higher level says more than a lower one; a level that has come more than its forecast; a place without data
+    more than its lost sensors.
+    """
+    level = highest.get(entry.place, 0)
+    if entry.rule.kind is RuleKind.LEVEL:
+        return entry.rule.level < level
+    if entry.rule.kind is RuleKind.FORECAST:
+        return entry.rule.level <= level
+    return entry.rule.kind is RuleKind.SENSOR_LOSS and entry.place in unseen

@@ -126,7 +126,14 @@ class DeviceRatio:
         """Note that other evidence corrected zones; `left` is the share of the variance before that is left."""
         self.share[zone] *= np.clip(left, 0.0, 1.0)
 
-    def minute(self, minute: int, people: Floats, variance: Floats) -> tuple[Places, Floats, Floats]:
+    def forget(self, zone: Places) -> None:
+        """Begin anew in zones whose people were wrong."""
+        here = np.isin(self._sources.zone, zone)
+        self.own[here] = UNKNOWN_VARIANCE
+        self.share[zone] = 0.0
+
+    def minute(self, minute: int, people: Floats, variance: Floats,
+               teaches: Mask) -> tuple[Places, Floats, Floats]:
         """Let a minute pass: learn from what is known of the zones, and say what the devices know better.
 
         Parameters
@@ -135,6 +142,8 @@ class DeviceRatio:
             Number from 1970; its counts are used up.
         people, variance : float64 arrays over zones
             As known without this minute's devices.
+        teaches : bool array over zones
+            Whether to learn there.
 
         Returns
         -------
@@ -150,7 +159,7 @@ class DeviceRatio:
         told = np.where(np.isnan(count), 0.0, count) >= FEWEST
         log_count = _rounded(np.log(np.where(told, count, 1.0)), 9)
         noise = COUNT_SD**2 + 1 / np.where(told, count, 1.0)
-        self._learn(told, log_count, noise, people, variance)
+        self._learn(told & teaches[self._sources.zone], log_count, noise, people, variance)
         return self._better(told, log_count, noise, people, variance)
 
     def _learn(self, told: Mask, log_count: Floats, noise: Floats, people: Floats, variance: Floats) -> None:

@@ -19,10 +19,11 @@ from schemas.reading import Metric
 from streams.core.clock_minutes import minutes_of_day
 from streams.core.conservation import Swapped
 from streams.core.device_ratio import DeviceRatio, DeviceSources
+from streams.core.fusion import Fusion
 from streams.core.layout import MINUTE_US, Layout
 from streams.core.levels import ZoneFigures
 from streams.core.moves import Moves
-from streams.core.occupancy import REPEATING, Correction, Kind, Occupancy
+from streams.core.occupancy import Correction, Kind, Occupancy
 from streams.core.occupancy_gates import gates_of
 from streams.core.privacy import band
 from streams.core.rows import GateCounts, batch_of
@@ -90,6 +91,7 @@ class Inside:
         capacity = np.where(np.isnan(figures.capacity), figures.area_m2, figures.capacity)
         self.occupancy = Occupancy(self._gates, capacity / 2)
         self.devices = DeviceRatio(DeviceSources.of(city, layout), zones)
+        self._fusion = Fusion(self.occupancy, self.devices)
         self._number = np.full(len(layout.place_kind), -1, np.intp)
         self._number[self._gates.place] = np.arange(len(self._gates))
         joined = self._gates.zones
@@ -154,19 +156,8 @@ class Inside:
         """Correct a zone by what somebody says; false where it has no gates, so nothing is estimated."""
         if not self._gates_of_zone[zone]:
             return False
-        self._anchor(at_us, kind, np.array([zone]), np.array([people]), np.array([sd]))
+        self._fusion.anchor(at_us, kind, np.array([zone]), np.array([people]), np.array([sd]))
         return True
-
-    def _anchor(self, at_us: int, kind: Kind, zone: Places, people: Floats,
-                sd: Floats) -> tuple[list[Correction], list[Swapped]]:
-        """Correct zones by what is not their devices' word, which counts for less from now on."""
-        variance = self.occupancy.covariance[0, 0]
-        before = np.maximum(variance[zone], 1e-9)
-        done = self.occupancy.anchor(at_us, kind, zone, people, sd)
-        left = variance[zone] / before
-        # A camera that was surer took the place of what was known.
-        self.devices.corrected(zone, np.where(left < 1, 0.0, 1.0) if kind in REPEATING else left)
-        return done
 
     def minutes(self, open_start: Ints) -> list[InsideMinute]:
         """The minutes that every gate has closed by now, in their order."""
@@ -183,6 +174,7 @@ class Inside:
         coverage = self._coverage[at].copy()
         told, found = self.occupancy.minute(
             minute * MINUTE_US, self._in[at] + late[0], self._out[at] + late[1], coverage)
+        self._fusion.exchanged(found)
         more, again = self._known(minute, self._seen_people[at])
         for one in [*found, *again]:
             gate = self._layout.place_key[self._gates.place[one.gate]]
@@ -200,22 +192,13 @@ class Inside:
         found: list[Swapped] = []
         if len(zone):
             sd = self._view_sd[zone] * people[zone] + 1.0
-            told, found = self._anchor(end_us, Kind.AREA_SENSOR, zone, people[zone], sd)
+            told, found = self._fusion.anchor(end_us, Kind.AREA_SENSOR, zone, people[zone], sd)
         empty = self.zone[self._empty_minute[self.zone] == minutes_of_day(end_us, self._timezone)]
         if len(empty):
-            more, again = self._anchor(
+            more, again = self._fusion.anchor(
                 end_us, Kind.EMPTY_HOUR, empty, np.zeros(len(empty)), np.full(len(empty), EMPTY_SD))
             told, found = [*told, *more], [*found, *again]
-        return [*told, *self._by_devices(minute)], found
-
-    def _by_devices(self, minute: int) -> list[Correction]:
-        """Learn how many devices there are to a person, and correct zones of which they know more."""
-        zones = len(self._gates_of_zone)
-        known = self.occupancy.mean[0, :zones], self.occupancy.covariance[0, 0, :zones]
-        zone, people, sd = self.devices.minute(minute, *known)
-        if not len(zone):
-            return []
-        return self.occupancy.anchor((minute + 1) * MINUTE_US, Kind.DEVICES, zone, people, sd)[0]
+        return [*told, *self._fusion.by_devices(minute)], found
 
     def _told(self, minute: int, coverage: Floats, corrections: Sequence[Correction]) -> InsideMinute:
         estimate, zone = self.occupancy.estimate(), self.zone

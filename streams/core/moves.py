@@ -140,7 +140,7 @@ def _descriptions(city: City, layout: Layout) -> list[Hashable]:
 def _figures(city: City, kind: PlaceKind, key: str) -> Hashable:
     if kind is PlaceKind.ZONE:
         zone = city.file.zones[key]
-        return zone.area_m2, zone.capacity, zone.facility, repr(city.file.profiles[zone.profile])
+        return zone.area_m2, zone.capacity, zone.facility, zone.time_type, repr(city.file.profiles[zone.profile])
     if kind is PlaceKind.GATE:
         gate = city.file.gates[key]
         return gate.from_, gate.to, gate.width_m

@@ -8,12 +8,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from schemas.city import City
 from schemas.live import GATE_SCHEMA, ROAD_SCHEMA, ZONE_SCHEMA, Status
 from schemas.reading import Metric
+from schemas.roads import ANY_VEHICLE
 from streams.core.counts import PARTS, ChannelWindow, channel_windows, without
-from streams.core.layout import MINUTE_US, Layout
+from streams.core.layout import MINUTE_US, Layout, PlaceKind
 from streams.core.levels import ZoneFigures
+from streams.core.measures import service_level
 from streams.core.privacy import band, density_low_high, gate_withheld
+from streams.core.road_measures import FREEWAY_DENSITY_LIMITS, road_density, road_flow
 from streams.core.slots import Slots
 from streams.core.zone_windows import ZoneWindows
 
@@ -165,7 +169,38 @@ def gate_rows(layout: Layout, counts: GateCounts, width_m: Floats, zones_low: In
     return batch_of(GATE_SCHEMA, columns, dict.fromkeys(banded, hidden))
 
 
-def road_rows(layout: Layout, slots: Slots, usable: Mask, road: Places, start_us: Ints,
+@dataclass(frozen=True, slots=True)
+class RoadFigures:
+    """What a partition's roads are; arrays over all places.
+
+    Parameters
+    ----------
+    lanes : int array
+        Channels that count vehicles.
+    is_whole : bool array
+        Whether the place counts all classes together.
+    is_harmonic : bool array
+        Whether its mean speed is harmonic.
+    """
+
+    lanes: Ints
+    is_whole: Mask
+    is_harmonic: Mask
+
+
+def road_figures(city: City, layout: Layout) -> RoadFigures:
+    """Collect the figures of a layout's roads."""
+    counting = layout.channel_counted & (layout.channel_role == Metric.VEHICLES)
+    lanes = np.bincount(layout.channel_place[counting], minlength=len(layout.place_kind)).astype(np.int64)
+    computed = {zone: kind.startswith("harmonic") for zone, kind in zip(
+        city.roads.column("zone"), city.roads.column("computation"), strict=True)}
+    whole = [kind == PlaceKind.ROAD and name in ("", ANY_VEHICLE)
+             for kind, name in zip(layout.place_kind, layout.place_class, strict=True)]
+    harmonic = [computed.get(key, False) for key in layout.place_key]
+    return RoadFigures(lanes, np.array(whole, np.bool_) & (lanes > 0), np.array(harmonic, np.bool_))
+
+
+def road_rows(layout: Layout, figures: RoadFigures, slots: Slots, usable: Mask, road: Places, start_us: Ints,
               revision: Ints) -> pa.RecordBatch:
     """Rows of road windows: vehicles summed over lanes, their speed weighted with each lane's vehicles.
 
@@ -186,7 +221,18 @@ def road_rows(layout: Layout, slots: Slots, usable: Mask, road: Places, start_us
         "coverage": coverage, "speed_coverage": speed_coverage, "status": _status(judged, judged > 0),
         "revision": revision,
     }
-    return batch_of(ROAD_SCHEMA, columns, {"vehicles": ~has_vehicles, "speed_km_h": np.isnan(speed)})
+    flow = road_flow(columns["vehicles"], coverage, columns["span_s"], np.maximum(figures.lanes[road], 1))
+    density = road_density(flow, speed, figures.is_harmonic[road])
+    columns |= {
+        "flow_veh_h_lane": flow.value, "density_low_veh_km_lane": density.low,
+        "density_high_veh_km_lane": density.high, "service_level": service_level(density.high, FREEWAY_DENSITY_LIMITS),
+    }
+    no_flow = ~figures.is_whole[road] | ~has_vehicles
+    no_level = no_flow | np.isnan(density.value)
+    return batch_of(ROAD_SCHEMA, columns, {
+        "vehicles": ~has_vehicles, "speed_km_h": np.isnan(speed), "flow_veh_h_lane": no_flow,
+        "density_low_veh_km_lane": no_level, "density_high_veh_km_lane": no_level, "service_level": no_level,
+    })
 
 
 def _mean_speed(layout: Layout, counts: _PlaceCounts) -> Floats:

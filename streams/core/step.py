@@ -32,7 +32,7 @@ from streams.core.levels import LevelEdges, zone_figures
 from streams.core.log_time import STEP_US, UNSET, LogTime, first_step_after
 from streams.core.moves import changed_places, check_change, moves_between, purged
 from streams.core.revisions import Revisions
-from streams.core.rows import gate_counts, gate_rows, road_rows, zone_rows
+from streams.core.rows import gate_counts, gate_rows, road_figures, road_rows, zone_rows
 from streams.core.sealing import seals_due, seals_of_places
 from streams.core.sensor_days import SensorDays
 from streams.core.sightings import Sightings
@@ -97,7 +97,7 @@ class Partition:
         self._figures = zone_figures(city, self.layout)
         self._level_edges = LevelEdges(self._figures)
         self._zones = len(self._figures.area_m2)
-        self._gate_width_m = gate_widths_m(city, self.layout)
+        self._gate_width_m, self._roads = gate_widths_m(city, self.layout), road_figures(city, self.layout)
         self._slots = Slots(self.layout)
         self._windows = Windows(self.layout)
         self._revisions = Revisions(self.layout, self._windows)
@@ -353,7 +353,7 @@ class Partition:
         if len(road):
             self.counters["revisions"] += len(road)
             self._rows[LiveTable.ROAD].append(
-                road_rows(self.layout, self._slots, self._health.usable, road, start_us, revision))
+                road_rows(self.layout, self._roads, self._slots, self._health.usable, road, start_us, revision))
 
     def _close_due(self, now_us: int) -> None:
         while True:
@@ -394,6 +394,7 @@ class Partition:
 
     def _close_roads(self, road: npt.NDArray[np.intp], start_us: npt.NDArray[np.int64], now_us: int) -> None:
         self._revisions.closed(road, start_us)
-        rows = road_rows(self.layout, self._slots, self._health.usable, road, start_us, np.zeros(len(road), np.int64))
+        first = np.zeros(len(road), np.int64)
+        rows = road_rows(self.layout, self._roads, self._slots, self._health.usable, road, start_us, first)
         self._rows[LiveTable.ROAD].append(rows)
         self._told += self._alarm.roads_closed(road, start_us, rows, now_us)

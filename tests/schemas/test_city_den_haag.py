@@ -11,6 +11,8 @@ from shapely.geometry import shape
 from schemas.city import City, Semantics
 from schemas.city_load import parse_city
 from schemas.reading import Metric
+from schemas.rules import RuleKind
+from streams.core.thresholds import level_people, threshold_faults
 from tests.conftest import ROOT
 
 FILE = ROOT / "infra" / "cities" / "den-haag" / "den-haag.toml"
@@ -60,11 +62,32 @@ def test_cameras_report_states_and_counters_report_counts(city: City) -> None:
 
 
 def test_the_rules_cover_every_zone_at_two_severities(city: City) -> None:
-    rules = city.file.rules
-    assert {key: (rule.level, rule.severity.value) for key, rule in rules.items()} == {
-        "oranje": (2, "warning"), "rood": (3, "critical"),
+    levels = {
+        key: (rule.level, rule.severity.value) for key, rule in city.file.rules.items()
+        if rule.kind is RuleKind.LEVEL and not rule.events
     }
-    assert all(rule.zones == ["*"] for rule in rules.values())
+    assert levels == {"oranje": (2, "warning"), "rood": (3, "critical")}
+    assert all(city.file.rules[key].zones == ["*"] for key in levels)
+
+
+def test_there_is_a_rule_of_every_kind(city: City) -> None:
+    assert {rule.kind for rule in city.file.rules.values()} == set(RuleKind)
+
+
+def test_two_sites_have_an_event_with_a_plan_whose_cards_go_up_to_the_last_level(city: City) -> None:
+    events = city.file.events.values()
+    assert {site for event in events for site in event.sites} == {"malieveld", "scheveningen"}
+    for event in events:
+        measures = city.file.plans[event.plan or ""].measures.values()
+        assert max(measure.level for measure in measures) == 3
+        assert any(measure.effect is not None and measure.effect.gate is not None for measure in measures)
+
+
+def test_no_threshold_snaps_together_also_while_an_event_tightens_it(city: City) -> None:
+    assert threshold_faults(city.file) == []
+    plain = level_people(city.file.zones["pier"], city.file.profiles["nl-evenement"])
+    tight = level_people(city.file.zones["pier"], city.file.profiles["evenement-streng"])
+    assert all(sooner < later for sooner, later in zip(tight, plain, strict=True))
 
 
 def features(path: Path) -> list[dict[str, dict[str, object]]]:
