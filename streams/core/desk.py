@@ -32,6 +32,7 @@ from schemas.command import (
 from schemas.rules import RuleKind
 from streams.core.alerting import Change, acknowledged, ended, escalated, suppressed
 from streams.core.cases import NOBODY, By, CaseBook, Entry
+from streams.core.layout import Layout
 
 OUTCOMES_KEPT = 1_000
 """A client that tries a command again does so within minutes; of more commands than these the oldest are forgotten."""
@@ -63,8 +64,8 @@ class Desk:
 
     STATE = ("outcomes", "holding")
 
-    def __init__(self, city: City, book: CaseBook) -> None:
-        self._city, self._book = city, book
+    def __init__(self, city: City, layout: Layout, book: CaseBook) -> None:
+        self._city, self._layout, self._book = city, layout, book
         self.outcomes: list[Outcome] = []
         self.holding: list[Until] = []
         book.is_muted = self._is_quiet
@@ -73,9 +74,9 @@ class Desk:
         """Go on with what was set."""
         self.outcomes, self.holding = old.outcomes, old.holding
 
-    def is_closed(self, gate: str, now_us: int) -> bool:
-        """Whether an operator closed a gate."""
-        return any(one.kind == "gate" and one.key == gate and one.until_us > now_us for one in self.holding)
+    def closed_gates(self, now_us: int) -> set[str]:
+        """Gates that operators closed."""
+        return {one.key for one in self.holding if one.kind == "gate" and one.until_us > now_us}
 
     def said_before(self, command_id: str) -> Outcome | None:
         """What became of a command that was given before."""
@@ -164,10 +165,10 @@ class Desk:
         return self._place_site(key)
 
     def _place_site(self, key: str) -> str:
-        place = self._city.file.zones.get(key) or self._city.file.gates.get(key)
-        if place is None:
-            raise RefusedCommandError("the city file has no such zone or gate")
-        return place.site
+        for place, site in zip(self._layout.place_key, self._layout.place_site, strict=True):
+            if place == key:
+                return site
+        raise RefusedCommandError("there is no such zone, gate or road here")
 
     def drill(self, command: Drill) -> tuple[Told, str]:
         """Begin or end an exercise; alerts that are open keep what they are."""
@@ -188,7 +189,7 @@ class Desk:
         gate = self._city.file.gates.get(command.gate)
         if gate is None:
             raise RefusedCommandError("the city file has no such gate")
-        if isinstance(command, GateOpen) and not self.is_closed(command.gate, now_us):
+        if isinstance(command, GateOpen) and command.gate not in self.closed_gates(now_us):
             raise RefusedCommandError("it is not closed")
         if isinstance(command, GateClosed) and command.until_us <= now_us:
             raise RefusedCommandError("its end has passed")
@@ -267,18 +268,18 @@ class Desk:
                 highest[entry.place] = max(highest.get(entry.place, 0), entry.rule.level)
         return highest
 
+    def _unseen(self) -> set[int]:
+        """Places of which an open alert says that there is no data."""
+        entries = self._book.entries
+        return {entries[number].place for number in self._book.open_numbers()
+                if entries[number].rule.kind is RuleKind.NO_DATA}
+
 
 def _measure(command: OperatorCommand) -> tuple[str, str]:
     """Place and `PLAN/MEASURE` of a measure that was taken; else empty."""
     if isinstance(command, MeasureTaken):
         return command.place, f"{command.plan}/{command.measure}"
     return "", ""
-
-    def _unseen(self) -> set[int]:
-        """Places of which an open alert says that there is no data."""
-        entries = self._book.entries
-        return {entries[number].place for number in self._book.open_numbers()
-                if entries[number].rule.kind is RuleKind.NO_DATA}
 
 
 def _inhibited(entry: Entry, highest: dict[int, int], unseen: set[int]) -> bool:

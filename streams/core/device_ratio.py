@@ -81,9 +81,12 @@ class DeviceRatio:
         Logarithm of devices per person, and the two parts of its variance.
     share : float64 array over zones
         How much of the present estimate of people stems from devices.
+    seen : bool array over zones
+        Somebody or a camera saw people there, and no gate was found wrong since. Gates alone teach nothing: one that
+        counts the wrong way round would be learned as a ratio, and then confirmed by it.
     """
 
-    STATE = ("log_ratio", "own", "common", "share", "_counts")
+    STATE = ("log_ratio", "own", "common", "share", "seen", "_counts")
 
     def __init__(self, sources: DeviceSources, zones: int) -> None:
         self._sources = sources
@@ -91,6 +94,7 @@ class DeviceRatio:
         self.log_ratio, self.common = np.zeros(many), np.zeros(many)
         self.own = np.full(many, UNKNOWN_VARIANCE)
         self.share = np.zeros(zones)
+        self.seen = np.zeros(zones, np.bool_)
         self._counts = np.full((KEPT, many), np.nan)
 
     def carry(self, old: "DeviceRatio", moves: Moves) -> None:
@@ -101,7 +105,7 @@ class DeviceRatio:
         for name in ("log_ratio", "own", "common", "_counts"):
             getattr(self, name)[..., staying] = getattr(old, name)[..., then]
         zone, was_zone = moves.zones(len(self.share))
-        self.share[zone] = old.share[was_zone]
+        self.share[zone], self.seen[zone] = old.share[was_zone], old.seen[was_zone]
 
     def counted(self, channel: Places, end_us: Ints, count: Floats, next_minute: int) -> None:
         """Take counts in, each for the minute in which it ended; those of other channels are left alone.
@@ -122,15 +126,16 @@ class DeviceRatio:
         known &= (minute >= next_minute) & (minute < next_minute + KEPT)
         self._counts[minute[known] % KEPT, at[known]] = count[known]
 
-    def corrected(self, zone: Places, left: Floats) -> None:
-        """Note that other evidence corrected zones; `left` is the share of the variance before that is left."""
+    def corrected(self, zone: Places, people: Floats, left: Floats) -> None:
+        """Note what other evidence said of zones; `left` is the share of the variance before that is left."""
         self.share[zone] *= np.clip(left, 0.0, 1.0)
+        self.seen[zone] |= people >= FEWEST
 
     def forget(self, zone: Places) -> None:
         """Begin anew in zones whose people were wrong."""
         here = np.isin(self._sources.zone, zone)
         self.own[here] = UNKNOWN_VARIANCE
-        self.share[zone] = 0.0
+        self.share[zone], self.seen[zone] = 0.0, False
 
     def minute(self, minute: int, people: Floats, variance: Floats,
                teaches: Mask) -> tuple[Places, Floats, Floats]:
@@ -170,7 +175,7 @@ class DeviceRatio:
         """
         zone = self._sources.zone
         here = np.maximum(people[zone], 1.0)
-        at = np.flatnonzero(told & (people[zone] >= FEWEST) & (self.share[zone] < LEARN_BELOW_SHARE)
+        at = np.flatnonzero(told & (people[zone] >= FEWEST) & (self.share[zone] < LEARN_BELOW_SHARE) & self.seen[zone]
                             & (variance[zone] < KNOWN_BELOW_VARIANCE * here**2))
         here, error = here[at], np.sqrt(variance[zone[at]]) / here[at]
         off = log_count[at] - _rounded(np.log(here), 9) - self.log_ratio[at]

@@ -36,7 +36,7 @@ class Fusion:
         done = self._occupancy.anchor(at_us, kind, zone, people, sd)
         left = variance[zone] / before
         # A camera that was surer took the place of what was known.
-        self._devices.corrected(zone, np.where(left < 1, 0.0, 1.0) if kind in REPEATING else left)
+        self._devices.corrected(zone, people, np.where(left < 1, 0.0, 1.0) if kind in REPEATING else left)
         self.exchanged(done[1])
         return done
 

@@ -192,7 +192,7 @@ def road_figures(city: City, layout: Layout) -> RoadFigures:
     """Collect the figures of a layout's roads."""
     counting = layout.channel_counted & (layout.channel_role == Metric.VEHICLES)
     lanes = np.bincount(layout.channel_place[counting], minlength=len(layout.place_kind)).astype(np.int64)
-    computed = {zone: kind.startswith("harmonic") for zone, kind in zip(
+    computed = {zone: str(kind).startswith("harmonic") for zone, kind in zip(
         city.roads.column("zone"), city.roads.column("computation"), strict=True)}
     whole = [kind == PlaceKind.ROAD and name in ("", ANY_VEHICLE)
              for kind, name in zip(layout.place_kind, layout.place_class, strict=True)]

@@ -37,6 +37,8 @@ class Signal:
     coverage : float64 array
     people_low, people_high : int64 arrays
         Band of the people in a zone, `NO_VALUE` without one.
+    calm : bool array, optional
+        Places that have no figure since there is nothing to be alarmed about, such as a road without vehicles.
     """
 
     kind: RuleKind
@@ -47,12 +49,14 @@ class Signal:
     coverage: Floats
     people_low: Ints
     people_high: Ints
+    calm: Mask | None = None
 
     @classmethod
-    def plain(cls, kind: RuleKind, place: Places, start_us: Ints, figure: Floats, coverage: Floats) -> "Signal":
+    def plain(cls, kind: RuleKind, place: Places, start_us: Ints, figure: Floats, coverage: Floats,
+              calm: Mask | None = None) -> "Signal":
         """Of a figure without a range, at places without people."""
         none = np.full(len(place), NO_VALUE, np.int64)
-        return cls(kind, place, start_us, figure, figure, coverage, none, none)
+        return cls(kind, place, start_us, figure, figure, coverage, none, none, calm)
 
 
 class SignalRules:
@@ -118,6 +122,7 @@ class SignalRules:
         rule = self._book.entries[number].rule
         low, high = float(signal.low[at]), float(signal.high[at])
         missing = bool(np.isnan(high if KINDS[signal.kind].rising else low))
+        missing &= signal.calm is None or not signal.calm[at]
         level = rule.level if over_up else 0
         before = case.level if case.open else 0
         shown = Shown(int(signal.start_us[at]), float(signal.coverage[at]), int(signal.people_low[at]),

@@ -172,7 +172,7 @@ class Partition:
         elif isinstance(message.command, PurgeSensor):
             self._purge(message.command.sensor, now_us)
         elif message.command is not None:
-            self._told += self._alarm.command(message.command, now_us)
+            self._told += self._alarm.command(message.command, now_us, not self._awaiting_adoption)
             self._rest(now_us)
         if message.baseline is not None:
             self._alarm.ahead.know_usual(message.baseline)
@@ -232,7 +232,7 @@ class Partition:
             getattr(self, name).carry(getattr(old, name), moves)
         open_start = self._windows.open_start
         self._zone_windows.carry(old._zone_windows, moves, open_start[: self._zones])
-        self._alarm.begin_step(at_us)
+        self._alarm.begin_step(at_us // STEP_US * STEP_US)  # the step judged last
         self._told += self._alarm.carry(old._alarm, moves, self._zone_windows, open_start[: self._zones])
         self._grains.carry(old._grains, moves, open_start)
         for name in ("_health", "_sensor_days", "_sightings"):

@@ -8,6 +8,7 @@ from itertools import chain
 from schemas.city import City, Measure
 from schemas.ids import IdKind
 from schemas.roads import ALLOWED_DELAY_S
+from streams.core.thresholds import level_people
 from streams.serve.sensors import SensorPlace, city_sensors
 
 STALE_WINDOWS = 3
@@ -32,6 +33,8 @@ class Place:
         Keys of the zones that a gate joins.
     sensors : tuple of SensorPlace
         Of a zone and its gates.
+    limits : tuple of float
+        Of a zone: people from which each level above the lowest holds.
     """
 
     key: str
@@ -41,15 +44,17 @@ class Place:
     delay_s: float = 0.0
     zones: tuple[str, ...] = ()
     sensors: tuple[SensorPlace, ...] = ()
+    limits: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """All places, by number and in the order of the city file."""
+    """All places, by number and in the order of the city file; sites that have zones."""
 
     zones: dict[int, Place]
     gates: dict[int, Place]
     roads: dict[int, Place]
+    sites: dict[int, Place]
 
     def zone_by_key(self, key: str) -> Place | None:
         """The zone of a key, if the city has it."""
@@ -64,7 +69,8 @@ class Places:
 def city_places(city: City) -> Places:
     """The places of a city."""
     delays_s = _delays_s(city)
-    return Places(dict(_zones(city, delays_s)), dict(_gates(city, delays_s)), dict(_roads(city)))
+    return Places(dict(_zones(city, delays_s)), dict(_gates(city, delays_s)), dict(_roads(city)),
+                  dict(_sites(city)))
 
 
 def stale_after_s(span_s: float, delay_s: float, speed: float) -> float:
@@ -100,7 +106,15 @@ def _zones(city: City, delays_s: dict[str, float]) -> Iterator[tuple[int, Place]
         yield numbers[key], Place(
             key=key, name=zone.name, site=zone.site, levels=tuple(city.file.profiles[zone.profile].levels),
             delay_s=delays_s.get(key, 0.0), sensors=sensors[key],
+            limits=tuple(level_people(zone, city.file.profiles[zone.profile])),
         )
+
+
+def _sites(city: City) -> Iterator[tuple[int, Place]]:
+    used = {zone.site for zone in city.file.zones.values()}
+    for key, site in city.file.sites.items():
+        if key in used:
+            yield city.ids[IdKind.SITE][key], Place(key=key, name=site.name, site=key)
 
 
 def _gates(city: City, delays_s: dict[str, float]) -> Iterator[tuple[int, Place]]:

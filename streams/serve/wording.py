@@ -27,6 +27,18 @@ DISAGREEMENTS = {
     Disagreement.NOT_COMPARED: "nog niet vergeleken",
 }
 """How the sensor's band lies to a sighting."""
+CORRECTIONS = {
+    "area-sensor": "bijgesteld naar camera",
+    "devices": "bijgesteld naar apparaten",
+    "empty-hour": "leeg volgens het uur",
+    "sighting": "bijgesteld naar waarneming",
+    "zone-empty": "leeg gemeld",
+    "set-occupancy": "aantal opgegeven",
+    "not-negative": "niet onder nul",
+    "sum-of-zones": "bijgesteld naar de zones samen",
+    "swapped-gate": "poort telde andersom",
+}
+"""What corrected the people inside, as rows of `inside_minute` name it."""
 SENSOR_STATES: dict[int, str] = {
     SensorState.FRESH: "in orde",
     SensorState.LATE: "meldt te laat",
