@@ -43,7 +43,8 @@ def _event_faults(file: CityFile, path: str, event: Event, sites: Collection[str
     if event.plan is not None:
         yield from reference_faults(f"{path}.plan", "plan", event.plan, file.plans)
         plan = file.plans.get(event.plan)
-        if plan is not None and zones and not any(_belongs(one, zones) for one in plan.measures.values()):
+        if plan is not None and plan.measures and zones and not any(
+                _belongs(one, zones) for one in plan.measures.values()):
             yield Fault(f"{path}.plan", f"no measure of plan {event.plan!r} belongs to a zone of the event's sites; "
                                         "add one, or name another plan")
 
@@ -78,7 +79,8 @@ def _limits(profile: Profile, zone: Zone) -> bool:
 
 
 def _belongs(measure: Measure, zones: Collection[str]) -> bool:
-    return EVERYWHERE in measure.zones or any(zone in zones for zone in measure.zones)
+    # One that names no zone has a fault of its own.
+    return not measure.zones or EVERYWHERE in measure.zones or any(zone in zones for zone in measure.zones)
 
 
 def _plan_faults(file: CityFile, path: str, plan: Plan) -> Iterator[Fault]:

@@ -27,6 +27,7 @@ from streams import (
     token_command,
     trace_command,
     verify_command,
+    zone_command,
 )
 
 app = typer.Typer(
@@ -43,6 +44,7 @@ app.add_typer(feed_command.app, name="feed")
 app.add_typer(baseline_command.app, name="baseline")
 app.add_typer(levels_command.app, name="levels")
 app.add_typer(privacy_command.app, name="privacy")
+app.add_typer(zone_command.app, name="zone")
 app.command()(contract_command.contract)
 app.command()(simulate_command.simulate)
 app.command()(doctor_command.doctor)

@@ -40,6 +40,7 @@ BEFORE_H, AFTER_H, LONGEST_H = 1.0, 1.0, 12.0
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +105,13 @@ class Usual:
 class _Wishes:
     """The event's programme on top of the usual people of a day with its own weather."""
 
-    def __init__(self, start_us: int, usual: Usual, programme: Programme, weather: Floats) -> None:
+    def __init__(self, start_us: int, usual: Usual, programme: Programme, weather: Floats, takes_part: Mask) -> None:
         self._start_us, self._usual, self._programme, self._weather = start_us, usual, programme, weather
+        self._takes_part = takes_part
 
     def at(self, second: float) -> Floats:
         usual = self._usual.at(self._start_us + round(second * 1e6)) * self._weather
-        return np.maximum(usual, self._programme.at(second))
+        return np.where(self._takes_part, np.maximum(usual, self._programme.at(second)), usual)
 
 
 class _Witness:
@@ -137,14 +139,16 @@ def event_of(city: City, number: int) -> CityEvent | None:
     return events[number % len(events)] if events else None
 
 
-def played(city: City, seed: int, *, hours: float | None = None) -> Day:
-    """Play one day: an event that fills every zone, its main zone to the highest level, and a surge there.
+def played(city: City, seed: int, *, everywhere: bool = True, hours: float | None = None) -> Day:
+    """Play one day: an event that fills zones, its main zone to the highest level, and a surge there.
 
     Parameters
     ----------
     city : City
     seed : int
         Of the crowd and the sensors' errors; it also chooses the event of the city file.
+    everywhere : bool
+        Whether every zone of the city takes part, or only those of the event's sites.
     hours : float, optional
         A shorter programme; else as long as the event with the time around it.
     """
@@ -153,11 +157,14 @@ def played(city: City, seed: int, *, hours: float | None = None) -> Day:
     ground = _ground(city, event)
     random = np.random.default_rng([seed, 31])
     usual = Usual(ground, city.file.timezone, random)
-    wanted = Event(length_s=length_s, seed=seed, level=ground.level_people.shape[1], peaks=1 if hours else 3,
+    wanted = Event(length_s=length_s, seed=seed, level=ground.level_people.shape[1], peaks=1 if hours else 2,
                    surge_at_s=round(0.6 * length_s), surge_s=600)
     errors = chosen_errors(city, seed, Mix.TYPICAL)
     witness = _Witness(len(ground.gates))
-    wishes = _Wishes(start_us, usual, Programme(ground, wanted), random.lognormal(0, WEATHER_SD, len(ground.zones)))
+    sites = None if everywhere or event is None else event.sites
+    wishes = _Wishes(
+        start_us, usual, Programme(ground, wanted), random.lognormal(0, WEATHER_SD, len(ground.zones)),
+        np.array([sites is None or city.file.zones[key].site in sites for key in ground.zones]))
     crowd = WatchedCrowd(city, seed, start_us, outages=False, errors=errors, wishes=wishes, witness=witness)
     told, reported = _folded(city, crowd, start_us, length_s, _baselines(city, ground, usual, start_us, random))
     at_us = range(start_us + STEP_US, start_us + length_s * 1_000_000 + 1, STEP_US)

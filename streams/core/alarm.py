@@ -30,7 +30,7 @@ from streams.core.cases import CaseBook
 from streams.core.desk import Desk, RefusedCommandError
 from streams.core.events import Events
 from streams.core.health import Health
-from streams.core.inside import EMPTY_SD, Inside, InsideMinute
+from streams.core.inside import EMPTY_SD, Anchor, Inside, InsideMinute
 from streams.core.layout import COUNTED_METRICS, MINUTE_US, Layout, PlaceKind, gate_widths_m
 from streams.core.levels import LevelEdges, ZoneFigures
 from streams.core.lookahead import QUARTER_US, LookAhead
@@ -275,12 +275,11 @@ class Alarm:
         zone = self._zone_number.get(command.zone)
         if zone is None:
             raise RefusedCommandError("the city file has no such zone")
-        if isinstance(command, ZoneEmpty):
-            known = self.inside.anchor(now_us, Kind.ZONE_EMPTY, zone, 0.0, EMPTY_SD)
-        else:
-            known = self.inside.anchor(
-                now_us, Kind.SET_OCCUPANCY, zone, float(command.persons), SET_SD * command.persons + EMPTY_SD)
-        if not known:
+        kind, people = Kind.ZONE_EMPTY, 0.0
+        if isinstance(command, SetOccupancy):
+            kind, people = Kind.SET_OCCUPANCY, float(command.persons)
+        at_us = min(command.at_us, now_us)
+        if not self.inside.anchor(Anchor(at_us, kind, command.zone, people, SET_SD * people + EMPTY_SD)):
             raise RefusedCommandError("the zone has no gates: nothing is estimated there")
         return self._layout.place_site[zone]
 
@@ -288,7 +287,8 @@ class Alarm:
         """Let what somebody saw correct the people inside: a range with a wide error."""
         high = shown.people_low * 1.5 + 10 if shown.people_high is None else shown.people_high
         sd = max((high - shown.people_low) / 2, EMPTY_SD)
-        self.inside.anchor(now_us, Kind.SIGHTING, self._zone_number[shown.zone], (shown.people_low + high) / 2, sd)
+        self.inside.anchor(Anchor(
+            min(shown.at_us, now_us), Kind.SIGHTING, shown.zone, (shown.people_low + high) / 2, sd))
 
     def adopt(self, alerts: Sequence[Transition], now_us: int) -> list[Transition]:
         """Give alerts that were open before a cold start back to their cases."""

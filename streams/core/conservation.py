@@ -180,12 +180,6 @@ class SwapWatch:
         rows = np.unique(rows[rows >= 0])
         return rows, (self.known + self.counted)[rows], self._variance()[rows]
 
-    def suspects(self) -> npt.NDArray[np.bool_]:
-        """Rows [row] at whose gates one is suspected."""
-        found = np.zeros(len(self.known) + 1, np.bool_)
-        found[self._sides[:, self.score >= SUSPECTED_FROM]] = True
-        return found[:-1]
-
     def widened(self, lower: Floats, upper: Floats) -> tuple[Floats, Floats]:
         """Bounds [row] that also hold what the exchanged counts of every suspected gate would make of its rows."""
         lower, upper = lower.copy(), upper.copy()

@@ -2,9 +2,9 @@
 """How many devices a receiver counts for each person there: a ratio that wanders, learned and then used.
 
 Each source has its own logarithm of devices per person, with a variance in two parts: `own`, which averages out from
-count to count, and `common`, the error of the people that it was learned from, which does not. It learns while other
-evidence says how many people there are, and says people while that evidence is weaker than it. What it said is no
-evidence for it: else it would grow surer of itself with every count.
+count to count, and `common`, the error of the people that it was learned from, which does not. It learns when somebody
+or a camera sees how many people there are, and says people while what is known of them is weaker than it. It never
+learns from the estimate that it moves: else it would grow surer of itself with every count.
 """
 
 from dataclasses import dataclass
@@ -22,18 +22,16 @@ from streams.core.occupancy_filter import MOST_SURPRISE
 
 KEPT = 64
 """Minutes that a count may wait for its gates: as their own windows do."""
-DRIFT_VARIANCE_PER_MIN = 0.06**2 / 60
-"""The ratio wanders by 6 % in an hour: crowds differ in what they carry, and telephones in how they hide."""
+DRIFT_VARIANCE_PER_MIN = 0.08**2 / 60
+"""The ratio may wander by 8 % in an hour: crowds differ in what they carry, and telephones in how they hide."""
 COUNT_SD = 0.05
 """What one count errs beside chance: how long devices are remembered, radios that hear around a corner."""
 UNKNOWN_VARIANCE = 100.0
 """Of a ratio of which nothing is known."""
-KNOWN_BELOW_VARIANCE = 0.25
+KNOWN_BELOW_VARIANCE = 0.3**2
 """A ratio that is surer than this says people."""
 FEWEST = 20.0
 """Of fewer people or devices no ratio is made."""
-LEARN_BELOW_SHARE = 0.1
-"""Where devices made up more than this share of the estimate, it teaches them nothing."""
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -79,22 +77,18 @@ class DeviceRatio:
     ----------
     log_ratio, own, common : float64 arrays over sources
         Logarithm of devices per person, and the two parts of its variance.
-    share : float64 array over zones
-        How much of the present estimate of people stems from devices.
-    seen : bool array over zones
-        Somebody or a camera saw people there, and no gate was found wrong since. Gates alone teach nothing: one that
-        counts the wrong way round would be learned as a ratio, and then confirmed by it.
+    witness : float64 array [2, zone]
+        People and their standard deviation as they were seen last since the minute before; NaN where nobody did.
     """
 
-    STATE = ("log_ratio", "own", "common", "share", "seen", "_counts")
+    STATE = ("log_ratio", "own", "common", "witness", "_counts")
 
     def __init__(self, sources: DeviceSources, zones: int) -> None:
         self._sources = sources
         many = len(sources.channel)
         self.log_ratio, self.common = np.zeros(many), np.zeros(many)
         self.own = np.full(many, UNKNOWN_VARIANCE)
-        self.share = np.zeros(zones)
-        self.seen = np.zeros(zones, np.bool_)
+        self.witness = np.full((2, zones), np.nan)
         self._counts = np.full((KEPT, many), np.nan)
 
     def carry(self, old: "DeviceRatio", moves: Moves) -> None:
@@ -104,8 +98,8 @@ class DeviceRatio:
         then = np.searchsorted(old._sources.channel, was[staying])
         for name in ("log_ratio", "own", "common", "_counts"):
             getattr(self, name)[..., staying] = getattr(old, name)[..., then]
-        zone, was_zone = moves.zones(len(self.share))
-        self.share[zone], self.seen[zone] = old.share[was_zone], old.seen[was_zone]
+        zone, was_zone = moves.zones(self.witness.shape[1])
+        self.witness[:, zone] = old.witness[:, was_zone]
 
     def counted(self, channel: Places, end_us: Ints, count: Floats, next_minute: int) -> None:
         """Take counts in, each for the minute in which it ended; those of other channels are left alone.
@@ -126,19 +120,11 @@ class DeviceRatio:
         known &= (minute >= next_minute) & (minute < next_minute + KEPT)
         self._counts[minute[known] % KEPT, at[known]] = count[known]
 
-    def corrected(self, zone: Places, people: Floats, left: Floats) -> None:
-        """Note what other evidence said of zones; `left` is the share of the variance before that is left."""
-        self.share[zone] *= np.clip(left, 0.0, 1.0)
-        self.seen[zone] |= people >= FEWEST
+    def witnessed(self, zone: Places, people: Floats, sd: Floats) -> None:
+        """Note how many people were seen in zones, other than by their gates or their devices."""
+        self.witness[0, zone], self.witness[1, zone] = people, sd
 
-    def forget(self, zone: Places) -> None:
-        """Begin anew in zones whose people were wrong."""
-        here = np.isin(self._sources.zone, zone)
-        self.own[here] = UNKNOWN_VARIANCE
-        self.share[zone], self.seen[zone] = 0.0, False
-
-    def minute(self, minute: int, people: Floats, variance: Floats,
-               teaches: Mask) -> tuple[Places, Floats, Floats]:
+    def minute(self, minute: int, people: Floats, variance: Floats) -> tuple[Places, Floats, Floats]:
         """Let a minute pass: learn from what is known of the zones, and say what the devices know better.
 
         Parameters
@@ -147,8 +133,6 @@ class DeviceRatio:
             Number from 1970; its counts are used up.
         people, variance : float64 arrays over zones
             As known without this minute's devices.
-        teaches : bool array over zones
-            Whether to learn there.
 
         Returns
         -------
@@ -164,20 +148,20 @@ class DeviceRatio:
         told = np.where(np.isnan(count), 0.0, count) >= FEWEST
         log_count = _rounded(np.log(np.where(told, count, 1.0)), 9)
         noise = COUNT_SD**2 + 1 / np.where(told, count, 1.0)
-        self._learn(told & teaches[self._sources.zone], log_count, noise, people, variance)
+        self._learn(told, log_count, noise)
+        self.witness[:] = np.nan
         return self._better(told, log_count, noise, people, variance)
 
-    def _learn(self, told: Mask, log_count: Floats, noise: Floats, people: Floats, variance: Floats) -> None:
-        """Follow what counts and people say together, by the gain that leaves the least variance.
+    def _learn(self, told: Mask, log_count: Floats, noise: Floats) -> None:
+        """Follow what counts and witnesses say together, by the gain that leaves the least variance.
 
         The people's error may be the same as the one learned from before, so these two are added as deviations and
         not as variances.
         """
-        zone = self._sources.zone
-        here = np.maximum(people[zone], 1.0)
-        at = np.flatnonzero(told & (people[zone] >= FEWEST) & (self.share[zone] < LEARN_BELOW_SHARE) & self.seen[zone]
-                            & (variance[zone] < KNOWN_BELOW_VARIANCE * here**2))
-        here, error = here[at], np.sqrt(variance[zone[at]]) / here[at]
+        people, sd = self.witness[:, self._sources.zone]
+        # Where nobody saw anything both comparisons are false.
+        at = np.flatnonzero(told & (people >= FEWEST) & (sd**2 < KNOWN_BELOW_VARIANCE * people**2))
+        here, error = people[at], sd[at] / people[at]
         off = log_count[at] - _rounded(np.log(here), 9) - self.log_ratio[at]
         held = np.sqrt(self.common[at])
         surprise = off**2 / MOST_SURPRISE**2 - noise[at] - (held + error) ** 2
@@ -201,7 +185,6 @@ class DeviceRatio:
         sd = said * np.sqrt(total[at])
         surprise = (said - people[zone]) ** 2 / MOST_SURPRISE**2 - sd**2
         better = sd**2 < np.maximum(variance[zone], surprise)
-        self.share[zone[better]] = 1.0
         return zone[better], said[better], sd[better]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -64,6 +65,16 @@ class InsideMinute:
     rows: pa.RecordBatch
 
 
+class Anchor(msgspec.Struct, frozen=True):
+    """What somebody says of the people in a zone at an instant, and one standard deviation of that."""
+
+    at_us: int
+    kind: Kind
+    zone: str
+    people: float
+    sd: float
+
+
 class Inside:
     """Gates' minutes until all are closed, and the estimate that they move.
 
@@ -78,11 +89,14 @@ class Inside:
     occupancy : Occupancy
     devices : DeviceRatio
         The state of each is a part of its own.
+    said : list of Anchor
+        What waits for its minute.
     swapped : list of str
         Gates that were found to count the wrong way round, newest last.
     """
 
-    STATE = ("_in", "_out", "_coverage", "_seen_people", "_next_minute", "_late_in", "_late_out", "swapped")
+    STATE = ("_in", "_out", "_coverage", "_seen_people", "_next_minute", "_late_in", "_late_out", "swapped",
+             "said")
 
     def __init__(self, city: City, layout: Layout, figures: ZoneFigures) -> None:
         self._layout, self._figures = layout, figures
@@ -106,6 +120,8 @@ class Inside:
         self._next_minute = -1
         self._late_in, self._late_out = np.zeros(gates), np.zeros(gates)
         self.swapped: list[str] = []
+        self.said: list[Anchor] = []
+        self._zone_number = {layout.place_key[at]: at for at in range(zones)}
 
     def carry(self, old: "Inside", moves: Moves) -> None:
         """Go on with zones and gates that stay."""
@@ -119,6 +135,7 @@ class Inside:
         for name in ("_in", "_out", "_coverage", "_late_in", "_late_out"):
             getattr(self, name)[..., gate] = getattr(old, name)[..., old_gate]
         self._next_minute, self.swapped = old._next_minute, old.swapped
+        self.said = [one for one in old.said if one.zone in self._zone_number]
 
     def start(self, open_start: Ints) -> None:
         """Begin with the minutes that are open in every gate."""
@@ -152,12 +169,28 @@ class Inside:
         """Take counts of devices in, each with the time at which it ended; other channels are left alone."""
         self.devices.counted(channel, end_us, count, self._next_minute)
 
-    def anchor(self, at_us: int, kind: Kind, zone: int, people: float, sd: float) -> bool:
-        """Correct a zone by what somebody says; false where it has no gates, so nothing is estimated."""
-        if not self._gates_of_zone[zone]:
+    def anchor(self, anchor: Anchor) -> bool:
+        """Correct a zone by what somebody says; false where it has no gates, so nothing is estimated.
+
+        It holds once the gates' minute in which it was seen is in: else its passages would be added to it.
+        """
+        zone = self._zone_number.get(anchor.zone)
+        if zone is None or not self._gates_of_zone[zone]:
             return False
-        self._fusion.anchor(at_us, kind, np.array([zone]), np.array([people]), np.array([sd]))
+        self.said = [*self.said, anchor]
         return True
+
+    def _words(self, end_us: int) -> tuple[list[Correction], list[Swapped]]:
+        """Correct by what was said of the minute that ends now, or of one before."""
+        due = [one for one in self.said if one.at_us < end_us]
+        self.said = [one for one in self.said if one.at_us >= end_us]
+        told: list[Correction] = []
+        found: list[Swapped] = []
+        for one in due:
+            more, again = self._fusion.anchor(
+                end_us, one.kind, np.array([self._zone_number[one.zone]]), np.array([one.people]), np.array([one.sd]))
+            told, found = [*told, *more], [*found, *again]
+        return told, found
 
     def minutes(self, open_start: Ints) -> list[InsideMinute]:
         """The minutes that every gate has closed by now, in their order."""
@@ -174,7 +207,6 @@ class Inside:
         coverage = self._coverage[at].copy()
         told, found = self.occupancy.minute(
             minute * MINUTE_US, self._in[at] + late[0], self._out[at] + late[1], coverage)
-        self._fusion.exchanged(found)
         more, again = self._known(minute, self._seen_people[at])
         for one in [*found, *again]:
             gate = self._layout.place_key[self._gates.place[one.gate]]
@@ -198,7 +230,8 @@ class Inside:
             more, again = self._fusion.anchor(
                 end_us, Kind.EMPTY_HOUR, empty, np.zeros(len(empty)), np.full(len(empty), EMPTY_SD))
             told, found = [*told, *more], [*found, *again]
-        return [*told, *self._fusion.by_devices(minute)], found
+        more, again = self._words(end_us)
+        return [*told, *more, *self._fusion.by_devices(minute)], [*found, *again]
 
     def _told(self, minute: int, coverage: Floats, corrections: Sequence[Correction]) -> InsideMinute:
         estimate, zone = self.occupancy.estimate(), self.zone

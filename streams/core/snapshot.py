@@ -19,6 +19,7 @@ from schemas.errors import FatalError
 from schemas.sighting import SightingShown
 from streams.core.alerting import Case
 from streams.core.desk import Until
+from streams.core.inside import Anchor
 from streams.core.measures_taken import Clock
 from streams.core.step import Partition
 from streams.core.upgrades import UPGRADES, Kept
@@ -29,7 +30,7 @@ OLDEST_VERSION = min(UPGRADES)
 """From which an upgrade leads here."""
 _LISTS: dict[str, Any] = {"cases": list[Case], "drilled": list[str], "outcomes": list[Outcome],
                           "holding": list[Until], "changes": list[CityChange], "_purged": list[str],
-                          "_resting": list[str], "swapped": list[str], "clocks": list[Clock],
+                          "_resting": list[str], "swapped": list[str], "clocks": list[Clock], "said": list[Anchor],
                           "records": list[ContextRecord],
                           "last_sightings": list[SightingShown], "pending_sightings": list[SightingShown]}
 _MAGIC = b"DRUKTE-STATE\n"

@@ -31,6 +31,8 @@ HISTORY_KEPT = 300
 """Newest changes of an open alert that are kept."""
 NOTES_KEPT = 5_000
 OPEN_STATES = (State.FIRING, State.RECOVERING, State.PENDING)
+PlaceKey = tuple[str, int]
+"""Kind (zone, road or site) and number."""
 _PLACE = {LiveTable.ZONE: "zone", LiveTable.GATE: "gate", LiveTable.ROAD: "zone", LiveTable.INSIDE: "zone"}
 
 
@@ -58,17 +60,18 @@ class Alert:
 class Changed:
     """What a message changed: numbers of places by table, ids of alerts, keys of zones with a new sighting.
 
-    `sensors` are numbers of sensors with another state; `context` says whether a context record is new or changed.
+    `sensors` are numbers of sensors with another state; `outlook` are places with another one; `context` says whether a context record is new or changed.
     """
 
     places: dict[LiveTable, set[int]] = field(default_factory=lambda: {table: set() for table in LiveTable})
     alerts: set[str] = field(default_factory=set)
     sightings: set[str] = field(default_factory=set)
     sensors: set[int] = field(default_factory=set)
+    outlook: set[PlaceKey] = field(default_factory=set)
     context: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.alerts or self.sightings or self.sensors or self.context) or any(self.places.values())
+        return bool(self.alerts or self.sightings or self.sensors or self.outlook or self.context) or any(self.places.values())
 
 
 @dataclass(slots=True)
@@ -91,6 +94,8 @@ class Board:
         What the fold said to commands.
     notes : dict of str to Note
         By id; their text is for operations only.
+    outlook : dict of PlaceKey to dict of int to Row
+        The newest of each place and minutes ahead.
     """
 
     rows: dict[LiveTable, dict[int, Row]] = field(default_factory=lambda: {table: {} for table in LiveTable})
@@ -100,6 +105,7 @@ class Board:
     sensors: dict[int, SensorStanding] = field(default_factory=dict)
     outcomes: Outcomes = field(default_factory=Outcomes)
     notes: dict[str, Note] = field(default_factory=dict)
+    outlook: dict[PlaceKey, dict[int, Row]] = field(default_factory=dict)
 
     def take(self, message: Message, changed: Changed) -> None:
         """Take a message in and note in `changed` what is new.
@@ -116,6 +122,10 @@ class Board:
                 row = dict(zip(SCHEMAS[table].names, values, strict=True))
                 if self._take_row(table, row):
                     changed.places[table].add(row[_PLACE[table]])
+        for values in buffer.live[LiveTable.OUTLOOK].values():
+            row = dict(zip(SCHEMAS[LiveTable.OUTLOOK].names, values, strict=True))
+            if self._take_outlook(row):
+                changed.outlook.add((row["kind"], row["place"]))
         for transition in buffer.transitions.values():
             if self._take_transition(transition):
                 changed.alerts.add(transition.alert_id)
@@ -140,6 +150,14 @@ class Board:
         if before is not None and not _is_newer(row, before):
             return False
         self.rows[table][number] = row
+        return True
+
+    def _take_outlook(self, row: Row) -> bool:
+        known = self.outlook.setdefault((row["kind"], row["place"]), {})
+        before = known.get(row["ahead_min"])
+        if before is not None and row["window_start"] <= before["window_start"]:
+            return False
+        known[row["ahead_min"]] = row
         return True
 
     def _take_context(self, one: ContextRecord) -> bool:

@@ -11,6 +11,7 @@ import msgspec
 from schemas.alert import Transition
 from schemas.live import LiveTable, Status
 from schemas.sighting import SightingShown
+from streams.serve.ahead import Ahead, Inside, NextLevel, ahead_items, inside_item, next_level
 from streams.serve.board import Alert, Board, Changed, Row
 from streams.serve.places import Place, Places, stale_after_s
 from streams.serve.sensors import SensorItem, shown_sensors
@@ -65,6 +66,7 @@ class SightingItem(msgspec.Struct, frozen=True, kw_only=True):
 class ZoneItem(msgspec.Struct, frozen=True, kw_only=True):
     """A zone's newest window; times are log times. Without a value `level` and all ranges are null.
 
+    `inside` is people by the gates, `ahead` what is to come, `next` when the next level is reached.
     `tone` is the colour, 0 to 3; `stale` says that the window ended more than `stale_after_s` ago. `sensors` are
     those that are not in order.
     """
@@ -86,6 +88,9 @@ class ZoneItem(msgspec.Struct, frozen=True, kw_only=True):
     coverage: float
     sighting: SightingItem | None = None
     sensors: list[SensorItem] = []
+    inside: Inside | None = None
+    ahead: list[Ahead] = []
+    next: NextLevel | None = None
 
 
 class GateItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,6 +121,15 @@ class RoadItem(msgspec.Struct, frozen=True, kw_only=True):
     window_end: dt.datetime | None
     vehicles_per_min: float | None
     speed_km_h: float | None
+    ahead: list[Ahead] = []
+
+
+class SiteItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A site: what is ahead of all its zones together."""
+
+    key: str
+    name: str
+    ahead: list[Ahead] = []
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,6 +191,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     now: dt.datetime
     stream: Stream
     log_time: dt.datetime | None
+    sites: list[SiteItem] = []
     zones: list[ZoneItem] = []
     gates: list[GateItem] = []
     roads: list[RoadItem] = []
@@ -211,6 +226,7 @@ class Present:
         """All that stands: every place of the city, alerts that are open or were closed of late."""
         return self._document(
             now,
+            sites=[self._site(number, now) for number in self.places.sites],
             zones=[self._zone(number, now) for number in self.places.zones],
             gates=[self._gate(number, now) for number in self.places.gates],
             roads=[self._road(number, now) for number in self.places.roads],
@@ -220,14 +236,14 @@ class Present:
     def changed(self, changed: Changed, now: dt.datetime) -> Document:
         """Only what has changed; places that the city does not know are left out."""
         zones = self._changed_zones(changed)
-        gates, roads = (
-            [number for number in known if number in changed.places[table]] for table, known in (
-                (LiveTable.GATE, self.places.gates), (LiveTable.ROAD, self.places.roads),
-            )
-        )
+        gates = [number for number in self.places.gates if number in changed.places[LiveTable.GATE]]
+        roads = [number for number in self.places.roads
+                 if number in changed.places[LiveTable.ROAD] or ("road", number) in changed.outlook]
+        sites = [number for number in self.places.sites if ("site", number) in changed.outlook]
         alerts = (self.board.alerts[key] for key in changed.alerts if key in self.board.alerts)
         return self._document(
-            now, zones=[self._zone(number, now) for number in zones],
+            now, sites=[self._site(number, now) for number in sites],
+            zones=[self._zone(number, now) for number in zones],
             gates=[self._gate(number, now) for number in gates],
             roads=[self._road(number, now) for number in roads],
             alerts=[self.alert(alert) for alert in _newest_first(alerts) if _is_shown(alert, now)],
@@ -240,7 +256,8 @@ class Present:
     def _changed_zones(self, changed: Changed) -> list[int]:
         return [
             number for number, place in self.places.zones.items()
-            if number in changed.places[LiveTable.ZONE] or place.key in changed.sightings
+            if number in changed.places[LiveTable.ZONE] or number in changed.places[LiveTable.INSIDE]
+            or ("zone", number) in changed.outlook or place.key in changed.sightings
             or any(sensor.number in changed.sensors for sensor in place.sensors)
         ]
 
@@ -251,13 +268,13 @@ class Present:
     def _document(
         self, now: dt.datetime, zones: list[ZoneItem] | None = None, gates: list[GateItem] | None = None,
         roads: list[RoadItem] | None = None, alerts: list[AlertItem] | None = None,
-        context: list[ContextItem] | None = None,
+        context: list[ContextItem] | None = None, sites: list[SiteItem] | None = None,
     ) -> Document:
         known = (self.board.rows[LiveTable.ZONE].get(number) for number in self.places.zones)
         ends = [end for row in known if (end := _window_end(row)) is not None]
         return Document(
             city=self.city, timezone=self.timezone, speed=self.speed, now=now, stream=self.stream,
-            log_time=max(ends, default=None), zones=zones or [], gates=gates or [], roads=roads or [],
+            log_time=max(ends, default=None), sites=sites or [], zones=zones or [], gates=gates or [], roads=roads or [],
             alerts=alerts or [], context=context,
         )
 
@@ -270,6 +287,7 @@ class Present:
         place, row = self.places.zones[number], self.board.rows[LiveTable.ZONE].get(number)
         stale, limit_s = self._stale(row, place, now)
         level = None if row is None else row["level"]
+        ahead = self._ahead("zone", number, now)
         return ZoneItem(
             key=place.key, name=place.name, site=place.site, status=_status(row), stale=stale,
             stale_after_s=limit_s, window_end=_window_end(row), level=level,
@@ -282,7 +300,21 @@ class Present:
             coverage=0.0 if row is None else row["coverage"],
             sighting=_sighting(self.board.sightings.get(place.key), now),
             sensors=shown_sensors(place.sensors, self.board.sensors),
+            inside=inside_item(self.board.rows[LiveTable.INSIDE].get(number), limit_s, now),
+            ahead=ahead, next=None if stale else next_level(row, ahead, place.limits, place.levels),
         )
+
+    def _ahead(self, kind: str, number: int, now: dt.datetime) -> list[Ahead]:
+        return ahead_items(self.board.outlook.get((kind, number), {}).values(), self.speed, now)
+
+    def _site(self, number: int, now: dt.datetime) -> SiteItem:
+        place = self.places.sites[number]
+        return SiteItem(key=place.key, name=place.name, ahead=self._ahead("site", number, now))
+
+    def zone(self, key: str, now: dt.datetime) -> ZoneItem | None:
+        """One zone as it stands; None where the city has no such one."""
+        found = (number for number, place in self.places.zones.items() if place.key == key)
+        return next((self._zone(number, now) for number in found), None)
 
     def _gate(self, number: int, now: dt.datetime) -> GateItem:
         place, row = self.places.gates[number], self.board.rows[LiveTable.GATE].get(number)
@@ -302,7 +334,7 @@ class Present:
             key=place.key, name=place.name, site=place.site, status=_status(row), stale=stale,
             stale_after_s=limit_s, window_end=_window_end(row),
             vehicles_per_min=None if row is None or vehicles is None else vehicles * 60 / row["span_s"],
-            speed_km_h=None if row is None else row["speed_km_h"],
+            speed_km_h=None if row is None else row["speed_km_h"], ahead=self._ahead("road", number, now),
         )
 
     def _shown_alerts(self, now: dt.datetime) -> list[AlertItem]:

@@ -17,6 +17,7 @@ from streams.serve.drawing import page
 from streams.serve.purge import PurgeDesk
 from streams.serve.show import Show
 from streams.serve.sightings import BODY_BYTES, SightingDesk
+from streams.serve.zone_routes import zone_routes
 
 API_VERSION = "1.0.0"
 RETRY_S = 5
@@ -104,7 +105,7 @@ def make_app(show: Show, desk: SightingDesk, purges: PurgeDesk) -> Litestar:
         return Response(msgspec.json.encode(told), status_code=200 if well else 503, media_type=JSON)
 
     return Litestar(
-        [root, page_script, page_style, events, state, sightings, purge, health],
+        [root, page_script, page_style, events, state, sightings, purge, health, *zone_routes(show)],
         exception_handlers=problem_handlers(), before_send=[_add_headers],
         openapi_config=None, logging_config=None,
     )

@@ -6,7 +6,7 @@ import datetime as dt
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import count
 from typing import NoReturn, TypeVar
 
@@ -21,7 +21,8 @@ from streams.cities import Cities
 from streams.clock import now_us
 from streams.metrics import Figure
 from streams.serve.board import Changed
-from streams.serve.document import Document, Present, Stream
+from streams.serve.document import Document, Present, Stream, ZoneItem
+from streams.serve.emptying import TimeToEmpty, time_to_empty
 from streams.serve.hub import Hub
 from streams.serve.places import city_places
 from streams.serve.surroundings import SiteMaps
@@ -91,6 +92,14 @@ class Show:
     def state(self) -> Document:
         """All that stands now."""
         return self._present.whole(self._now())
+
+    def zone(self, key: str) -> ZoneItem | None:
+        """One zone as it stands now; None where the city has no such one."""
+        return self._present.zone(key, self._now())
+
+    def time_to_empty(self, key: str, shut: Collection[str]) -> TimeToEmpty:
+        """How long a zone of the city needs to empty with some gates shut."""
+        return time_to_empty(self.city, self._present, key, shut, self._now())
 
     def first_event(self) -> bytes:
         """The event that a new watcher begins with: the whole state, whatever it saw before."""

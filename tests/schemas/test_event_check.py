@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each kind of fault of an event or a plan is found, at its key path."""
 
+import msgspec
 import pytest
 
 from schemas.city_check import city_faults
 from schemas.city_fault import Fault
 from schemas.city_load import wanted_ids
 from schemas.city_types import typed_city_file
+from schemas.event_check import event_faults
 from schemas.ids import Ids
 from schemas.roads import RoadTable
 from tests.cities import SMALL_TOML
@@ -117,9 +119,19 @@ def test_a_profile_with_another_number_of_levels_is_judged_against_each_profile_
     assert all("5 levels" in fault.text for fault in faults)
 
 
-def test_a_plan_that_says_nothing_about_the_events_sites_is_a_fault() -> None:
-    elsewhere = MORE.replace('sites = ["centrum"]', 'sites = ["leeg"]').replace('profile = "streng"\n', "")
-    assert faults_of(elsewhere) == []
+def test_an_event_may_be_at_a_site_without_zones() -> None:
+    assert faults_of(changed('sites = ["centrum"]', 'sites = ["leeg"]')) == []
+
+
+def test_a_plan_without_measures_is_one_fault() -> None:
     without = MORE[:MORE.index("[plans.druk.measures")]
-    assert [fault.path for fault in faults_of(without + "measures = {}\n")] == [
-        "events.feest.plan", "plans.druk.measures"]
+    assert [fault.path for fault in faults_of(without + "measures = {}\n")] == ["plans.druk.measures"]
+
+
+def test_a_plan_that_says_nothing_about_the_events_sites_is_a_fault() -> None:
+    file = typed_city_file((SMALL_TOML + changed('sites = ["centrum"]', 'sites = ["leeg"]')).encode())
+    assert list(event_faults(file, RoadTable.empty())) == []
+    elsewhere = {**file.zones, "straat": msgspec.structs.replace(file.zones["straat"], site="leeg")}
+    found = event_faults(msgspec.structs.replace(file, zones=elsewhere), RoadTable.empty())
+    assert [(fault.path, "no measure" in fault.text) for fault in found] == [
+        ("events.feest.profile", False), ("events.feest.plan", True)]

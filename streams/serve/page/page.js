@@ -10,7 +10,7 @@ const ARROWS = { "-1": ["↓", "neemt af"], "0": ["→", "gelijk"], "1": ["↑",
 const LIFE_SHOWN = 4;
 const LATE_NOTE = "verouderd";
 
-const held = { zones: new Map(), gates: new Map(), roads: new Map(), alerts: new Map() };
+const held = { sites: new Map(), zones: new Map(), gates: new Map(), roads: new Map(), alerts: new Map() };
 const told = new Map(); // what the live region has said of each alert
 let clock = null; // { city, timezone, speed, stream, logTime, now, heard }
 let connected = false;
@@ -56,7 +56,7 @@ function take(event) {
     logTime: document_.log_time, now: Date.parse(document_.now), heard: performance.now(),
   };
   const whole = event.type === "state";
-  for (const [kind, key] of [["zones", "key"], ["gates", "key"], ["roads", "key"], ["alerts", "id"]]) {
+  for (const [kind, key] of [["sites", "key"], ["zones", "key"], ["gates", "key"], ["roads", "key"], ["alerts", "id"]]) {
     if (whole) held[kind].clear();
     for (const item of document_[kind]) held[kind].set(item[key], item);
   }
@@ -106,6 +106,7 @@ function draw() {
   setText(byId("stand"), stand);
   drawStanding(stand);
   for (const zone of held.zones.values()) drawZone(zone);
+  for (const site of held.sites.values()) drawSite(site);
   drawAlerts();
   drawRoads();
   drawContext();
@@ -179,6 +180,7 @@ function drawPercent(line, zone, known) {
 function drawMore(more, zone, known) {
   const lines = [];
   if (known && zone.density_per_m2) lines.push(`${zone.density_per_m2.text} mensen per m²`);
+  lines.push(...insideLines(zone), ...aheadLines(zone));
   lines.push(`${Math.floor(zone.coverage * 100 + 1e-6)} % van de sensoren meldt`);
   if (zone.window_end !== null) lines.push(`minuut tot ${timeText(Date.parse(zone.window_end))}`);
   if (hasSighting(zone)) lines.push(sightingText(zone.sighting));
@@ -187,6 +189,40 @@ function drawMore(more, zone, known) {
     if (gate.zones.includes(zone.key)) lines.push(`${gate.name}: ${gateText(gate)}`);
   }
   more.replaceChildren(...lines.map((text) => make("p", "", text)));
+}
+
+function insideLines(zone) {
+  const inside = zone.inside;
+  if (inside === null || nowMs() - Date.parse(inside.window_end) > zone.stale_after_s * 1000) return [];
+  const percent = inside.percent ? ` (${inside.percent})` : "";
+  const notes = [inside.correction, inside.coverage < 1 ? `${Math.floor(inside.coverage * 100 + 1e-6)} % van de poorten gezien` : null];
+  const note = notes.filter((one) => one !== null).join(", ");
+  return [`binnen: ${inside.text}${percent}${note ? `, ${note}` : ""}`];
+}
+
+const shownAhead = (place) => place.ahead.filter((one) => nowMs() <= Date.parse(one.shown_until) && nowMs() < Date.parse(one.at));
+const aheadText = (one) => `over ${one.ahead_min} min (${timeText(Date.parse(one.at))}): ${one.text}`;
+
+function aheadLines(zone) {
+  const ahead = shownAhead(zone);
+  const word = zone.next ? zone.next.word : null;
+  const chance = (one) => word && one.reach_percent !== null ? `, kans op ${word} ${Math.round(one.reach_percent)} %` : "";
+  const lines = ahead.map((one) => `${aheadText(one)}${chance(one)}`);
+  if (word) lines.unshift(`tot ${word}: ${nextText(zone.next)}`);
+  return lines;
+}
+
+function nextText(next) {
+  if (next.earliest_at === null) return "niet te zeggen";
+  const [first, last] = [next.earliest_at, next.latest_at].map((at) => Math.max(0, Math.round((Date.parse(at) - nowMs()) / 60000)));
+  return first === last ? `${first} min` : `${first}–${last} min`;
+}
+
+function drawSite(site) {
+  const section = document.querySelector(`.site[data-site="${CSS.escape(site.key)}"]`);
+  if (section === null) return;
+  const ahead = shownAhead(site);
+  setText(lineOf(section.querySelector("h2"), "ahead"), ahead.length ? aheadText(ahead[0]) : "");
 }
 
 function sensorNote(bad) {
@@ -276,7 +312,8 @@ function drawRoads() {
     const row = make("tr");
     const known = !isStale(road);
     const number = (value) => known && value !== null ? value.toFixed(0) : "geen gegevens";
-    for (const text of [road.name, number(road.vehicles_per_min), number(road.speed_km_h), ageText(road)]) {
+    const ahead = shownAhead(road).map(aheadText)[0] ?? "";
+    for (const text of [road.name, number(road.vehicles_per_min), number(road.speed_km_h), ahead, ageText(road)]) {
       row.append(make("td", "", text));
     }
     return row;
