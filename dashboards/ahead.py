@@ -35,7 +35,8 @@ SELECT coalesce(live.people_text(i.inside_low, i.inside_high), '–') AS "Binnen
         WHEN 'swapped-gate' THEN 'poort telde andersom' ELSE i.correction END, '–') AS "Bijgesteld",
     {wording.age("i.window_start + i.span_s * interval '1 second'")} AS "Leeftijd"
 FROM live.inside_minute AS i
-WHERE i.zone = ({_NUMBER}) AND i.window_start BETWEEN {MOMENT} - interval '1 day' AND {MOMENT}
+WHERE i.zone = ({_NUMBER}) AND i.window_start BETWEEN {MOMENT} - interval '1 hour' AND {MOMENT}
+    AND live.speaks_until(i.window_start, i.span_s) >= {MOMENT}
 ORDER BY i.window_start DESC LIMIT 1"""
 
 AHEAD = f"""

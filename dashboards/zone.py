@@ -2,7 +2,7 @@
 """*Zone*: one zone and the gates of its site over time, in bands."""
 
 # ruff: noqa: S608  The queries are put together from constants of this package; nothing comes from outside.
-from dashboards import wording
+from dashboards import ahead, wording
 from dashboards.grafana import Json, Place, annotation, dashboard, variable
 from dashboards.look import (
     BLUE,
@@ -144,6 +144,19 @@ def zone() -> Json:
                   empty="Geen waarnemingen in dit tijdvak",
                   description="Wat een steward, politie of hulpverlener zag, met ruime fout, naast de klasse van de "
                               "sensor in dezelfde minuut. Verandert geen niveau."),
+            tiles(11, "Binnen, volgens de poorten en wat hen bijstelt", Place(0, 39, 24, 4), ahead.INSIDE_NOW,
+                  mappings=[], overrides=[by_name("Leeftijd", mappings=FRESHNESS_MAPPINGS)]),
+            band_chart(12, "Mensen binnen, klasse", Place(0, 43, 12, 9), ahead.INSIDE_COURSE, [(*_PAIR, BLUE)],
+                       description="Poorten tellen en vergissen zich; camera's, waarnemingen en het lege uur stellen "
+                                   "bij. De ware waarde ligt in 95 van 100 minuten binnen de klasse."),
+            band_chart(13, "Een kwartier vooruit: meeste mensen", Place(12, 43, 12, 9), ahead.OUTLOOK_COURSE,
+                       [(*_PAIR, PURPLE)],
+                       description="Wat voor het kwartier tot dat moment verwacht werd: negen van tien keer binnen "
+                                   "de band."),
+            table(14, "Wat komt: zone, terrein en wegen", Place(0, 52, 24, 9), ahead.AHEAD, overrides=[],
+                  empty="Niet te zeggen",
+                  description="Negen van tien keer ligt het hoogste aantal mensen, of het aantal voertuigen, van dat "
+                              "kwartier binnen de band."),
         ],
         variables=[variable("zone", "Zone", ZONE_VARIABLE), variable("gate", "Poort", GATE_VARIABLE)],
         annotations=[annotation("Meldingen", ALERT_MARKS, ORANGE)],

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
+import datetime as dt
 from pathlib import Path
 
 import msgspec
 
+from schemas.events import Event, Measure, Plan
+from schemas.rules import Rule, RuleKind, Severity
 from streams.city_diff import ChangeKind, city_differences, kinds
 from streams.city_files import load_city
 from tests.cities import small_city, small_file
@@ -36,3 +39,25 @@ def test_geometry_is_told_apart_from_what_a_place_is_called() -> None:
         (ChangeKind.GEOMETRY, "zones.plein.polygon", "drawn anew"),
         (ChangeKind.PLACES, "zones.plein.name", '"Plein" -> "Het Plein"'),
     }
+
+
+def test_events_plans_and_the_edges_of_density_rules_are_told() -> None:
+    rule = Rule(kind=RuleKind.DENSITY, limit=0.5, zones=["plein"], severity=Severity.INFO)
+    begin = dt.datetime(2026, 6, 1, 12, tzinfo=dt.UTC)
+    event = Event(name="Feest", from_=begin, until=begin + dt.timedelta(hours=8), sites=["centrum"])
+    card = Measure(
+        title="Doseren", level=2, trigger="Oranje", decides="Commandant", steps=["Hek dicht"], stop_when="Geel")
+    rules = {**small_file().rules, "dicht": rule}
+    before = small_city(events={"feest": event}, plans={"druk": Plan(name="Druk", measures={"a": card})}, rules=rules)
+    later = msgspec.structs.replace(event, until=begin + dt.timedelta(hours=9))
+    other = Plan(name="Druk", measures={"a": msgspec.structs.replace(card, level=3), "b": card})
+    rules = {**rules, "dicht": msgspec.structs.replace(rule, limit=0.6)}
+    after = small_city(version=2, events={"feest": later}, plans={"druk": other}, rules=rules)
+    found = city_differences(before, after)
+    assert kinds(found) == ["thresholds", "rules", "events", "plans"]
+    told = {one.path: one.text for one in found}
+    assert told["events.feest.until"] == '"2026-06-01T20:00:00Z" -> "2026-06-01T21:00:00Z"'
+    assert told["plans.druk.measures.a.level"] == "2 -> 3"
+    assert "plans.druk.measures.b" in told
+    assert "rule dicht from 500 (below 450)" in told["zones.plein"]
+    assert "rule dicht from 600 (below 540)" in told["zones.plein"]

@@ -228,3 +228,17 @@ def test_the_commands_tell_what_was_done_and_what_changed(broker: MockBroker, tm
     assert (wrong.exit_code, "which stays" in wrong.stderr) == (2, True)
     unclear = runner.invoke(app, ["city", "publish", str(first), "--effective-at", "2026-05-01T06:00"])
     assert (unclear.exit_code, "--effective-at" in unclear.stderr) == (2, True)
+
+
+def test_a_fourth_change_of_thresholds_within_a_day_is_not_published(broker: MockBroker, tmp_path: Path) -> None:
+    before, at_us = both(tmp_path)[0], soon_us()
+    settings = settings_of(broker.kafka, before)
+    for version in range(2, 6):
+        toml = SECOND_TOML.replace("version = 2", f"version = {version}").replace(
+            "capacity = 400", f"capacity = {390 + 20 * version}")
+        before = written(tmp_path / f"versie-{version}.toml", toml, before)
+        if version < 5:
+            publish(settings, before, at_us + version * MINUTE_US)
+    with pytest.raises(NotPublishedError, match=r"zones\.plein: .* 4th time"):
+        publish(settings, before, at_us + 5 * MINUTE_US)
+    assert publish(settings, before, at_us + 2 * MINUTE_US + 1440 * MINUTE_US).change.version == 5

@@ -17,12 +17,12 @@ from streams.city_files import load_city
 from streams.reports.alarm_load import AlarmLoad, alarm_load, alarms_of, chattering, stale
 
 CITY = Path(__file__).resolve().parents[2] / "infra" / "cities" / "den-haag" / "den-haag.toml"
-DAYS_EVERYWHERE, DAYS_OF_ONE_EVENT, SHORT_HOURS = 4, 2, 1.25
-NOISY_HOURS, NOISY_HOURS_SHORT = 20, 2
+DAYS_EVERYWHERE, DAYS_OF_ONE_EVENT, SHORT_HOURS = 4, 2, 1.0
+NOISY_HOURS, NOISY_HOURS_SHORT = 20, 1
 
 
 def sections(short: bool, seed: int) -> list[Section]:
-    """The tables of this part; `short` plays one event of an hour and a half."""
+    """The tables of this part; `short` plays one event of an hour."""
     city = load_city(CITY)
     if short:
         days, rest = [played(city, seed, hours=SHORT_HOURS)], []
@@ -53,9 +53,11 @@ def _against_truth(city: City, days: list[Day]) -> Section:
     return Section(
         title="Alerts against the truth",
         text=f"{len(days)} event days of the example city, {hours:.1f} h in all: the event's main zone reaches its "
-        "highest level at two peaks and surges once, other zones 40 to 100 % of it; sensors err as in "
-        "`drukte simulate` (bias, misses in the crowd, drop-outs, wrong clocks, stuck cameras). Baselines from eight simulated weeks of quarter hours "
-        "with release noise; the forecast's own model begins the day untaught. Crossing: a limit of the city file "
+        "highest level at its peaks and surges once, other zones 40 to 100 % of it; sensors err as in `drukte "
+        "simulate` (bias, misses in the crowd, drop-outs, wrong clocks, stuck cameras). Baselines from eight "
+        "simulated weeks of quarter hours with release noise; the forecast's own model begins the day untaught: "
+        "weeks of play would be too long. Gates' and cameras' readings go through the gateway's decoder into the "
+        "fold. No roads, no measures taken: their rules are not judged. Crossing: a limit of the city file "
         "(as the event tightens it) is truly reached, longer than the rule's dwell and a minute. Detected: an "
         "alert is open from 15 min before to 5 min after; a forecast only before the crossing. Missed clearly: the "
         "truth went more than 10 % beyond the limit; of the others, sensors that count too few see nothing. False: "
@@ -93,7 +95,7 @@ def _load(days: list[Day], rest: list[Day]) -> Section:
         ("days with every site full: alarms an hour", ", ".join(f"{one.per_hour:.1f}" for one in loads)),
         ("days of one event, a usual day elsewhere: alarms an hour",
          ", ".join(f"{_day_load(one).per_hour:.1f}" for one in rest) or "-"),
-        ("busiest day: hours, alarms", f"{day.hours:.1f} h, {load.alarms}"),
+        ("busiest of them: hours, alarms", f"{day.hours:.1f} h, {load.alarms}"),
         ("by rule", rules or "none"),
         ("mean an hour", f"{load.per_hour:.1f}"),
         ("largest ten minutes", str(load.largest)),
@@ -108,7 +110,8 @@ def _load(days: list[Day], rest: list[Day]) -> Section:
         "anything. On a day with every site full all 14 zones have an event at once and some sensors get stuck, drop "
         "out or have wrong clocks. Goals of EEMUA 191 and ISA-18.2, held on the busiest such day: what exceeds them "
         "there is the number of places that truly reach a level at the same time.",
-        columns=("figure", "value"), rows=rows, goals=[
+        # An event squeezed into an hour says nothing of a shift.
+        columns=("figure", "value"), rows=rows, goals=[] if not rest else [
             Goal("alarm load: mean an hour on the busiest day", load.per_hour, None, 6.0),
             Goal("alarm load: largest ten minutes of the busiest day", load.largest, None, 10.0),
             Goal("alarm load: chattering alarms on all days",

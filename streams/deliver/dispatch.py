@@ -47,14 +47,18 @@ class Dispatch:
         Kept up to date here.
     channels : sequence of Channel
     recorded : iterable of Delivery
-        What was settled before this process began.
+        What was settled before this process began; more may be said by `remember`.
     """
 
-    def __init__(self, alerts: Alerts, channels: Sequence[Channel], recorded: Iterable[Delivery]) -> None:
+    def __init__(self, alerts: Alerts, channels: Sequence[Channel], recorded: Iterable[Delivery] = ()) -> None:
         self._alerts = alerts
         self._channels = channels
         self._recorded: set[tuple[str, str, int]] = set()
         self._newest: Counter[tuple[str, str]] = Counter()
+        self.remember(recorded)
+
+    def remember(self, recorded: Iterable[Delivery]) -> None:
+        """Tell no receiver again what it was told before this process began."""
         for one in recorded:
             self._recorded.add((one.receiver, one.alert_id, one.seq))
             told = (one.receiver, one.alert_id)
@@ -69,6 +73,10 @@ class Dispatch:
         except msgspec.DecodeError:
             _say_unreadable(Topic.ALERTS, read)  # its dead letter is the writer's
             return
+        self.tell(told)
+
+    def tell(self, told: Told) -> None:
+        """Give a transition to every receiver that has not been told of it; a repeat changes nothing."""
         if not self._alerts.take(told):
             return
         one = told.transition

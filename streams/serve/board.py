@@ -60,7 +60,8 @@ class Alert:
 class Changed:
     """What a message changed: numbers of places by table, ids of alerts, keys of zones with a new sighting.
 
-    `sensors` are numbers of sensors with another state; `outlook` are places with another one; `context` says whether a context record is new or changed.
+    `sensors` are numbers of sensors with another state; `outlook` are places with another one;
+    `context` says whether a context record is new or changed.
     """
 
     places: dict[LiveTable, set[int]] = field(default_factory=lambda: {table: set() for table in LiveTable})
@@ -71,7 +72,8 @@ class Changed:
     context: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.alerts or self.sightings or self.sensors or self.outlook or self.context) or any(self.places.values())
+        some = self.alerts or self.sightings or self.sensors or self.outlook or self.context
+        return bool(some) or any(self.places.values())
 
 
 @dataclass(slots=True)

@@ -274,8 +274,8 @@ class Present:
         ends = [end for row in known if (end := _window_end(row)) is not None]
         return Document(
             city=self.city, timezone=self.timezone, speed=self.speed, now=now, stream=self.stream,
-            log_time=max(ends, default=None), sites=sites or [], zones=zones or [], gates=gates or [], roads=roads or [],
-            alerts=alerts or [], context=context,
+            log_time=max(ends, default=None), sites=sites or [], zones=zones or [], gates=gates or [],
+            roads=roads or [], alerts=alerts or [], context=context,
         )
 
     def _stale(self, row: Row | None, place: Place, now: dt.datetime) -> tuple[bool, float]:

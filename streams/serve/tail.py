@@ -6,6 +6,7 @@ Without a consumer group: each server reads all, and nothing is committed.
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -38,18 +39,25 @@ class Tail:
     Parameters
     ----------
     kafka : KafkaSettings
+    client : str
+        The reader's name at the broker.
+    back : mapping of Topic to int, optional
+        Topics to read, and how many messages of a partition back; else `BACK`.
     """
 
-    def __init__(self, kafka: KafkaSettings) -> None:
+    def __init__(
+        self, kafka: KafkaSettings, client: str = CLIENT, back: Mapping[Topic, int] | None = None
+    ) -> None:
         self._bootstrap = kafka.bootstrap
+        self._back = BACK if back is None else back
         self._behind: set[tuple[str, int]] = set()
         self._first: TopicPartition | None = None
         self._starts: dict[tuple[str, int], int] = {}
         self._heard_s = time.monotonic()
         self._consumer = Consumer({
             **connection(kafka),
-            "client.id": CLIENT,
-            "group.id": CLIENT,  # the library asks for one; it is never joined
+            "client.id": client,
+            "group.id": client,  # the library asks for one; it is never joined
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "enable.partition.eof": True,
@@ -80,7 +88,7 @@ class Tail:
             It does not let us in.
         """
         starts = [
-            self._start(topic, partition) for topic in BACK for partition in self._partitions(topic)
+            self._start(topic, partition) for topic in self._back for partition in self._partitions(topic)
         ]
         self._starts = {(start.topic, start.partition): start.offset for start in starts}
         self._consumer.assign(starts)
@@ -157,7 +165,7 @@ class Tail:
         if limits is None:
             raise TransientError(f"broker {self._bootstrap}: {topic}[{partition}]: no answer on its offsets")
         low, high = limits
-        return TopicPartition(topic.value, partition, max(low, high - BACK[topic]))
+        return TopicPartition(topic.value, partition, max(low, high - self._back[topic]))
 
 
 def _told(bootstrap: str, error: KafkaError) -> TransientError | FatalError:
