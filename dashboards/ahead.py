@@ -17,12 +17,15 @@ WHERE i.zone = ({_NUMBER}) AND i.window_start BETWEEN $__timeFrom()::timestamptz
 ORDER BY i.window_start"""
 
 OUTLOOK_COURSE = f"""
-SELECT o.window_start + o.span_s * interval '1 second' + o.ahead_min * interval '1 minute' AS time,
-    o.low AS "ten minste", o.high AS "ten hoogste"
-FROM live.outlook_quarter AS o
-WHERE o.kind = 'zone' AND o.place = ({_NUMBER}) AND o.ahead_min = 15
-    AND o.window_start BETWEEN $__timeFrom()::timestamptz - interval '1 hour' AND $__timeTo()::timestamptz
-ORDER BY 1"""
+SELECT at AS time, people_low AS "ten minste", people_high AS "ten hoogste"
+FROM (
+    SELECT o.window_start + o.span_s * interval '1 second' + o.ahead_min * interval '1 minute' AS at,
+        o.low AS people_low, o.high AS people_high
+    FROM live.outlook_quarter AS o
+    WHERE o.kind = 'zone' AND o.place = ({_NUMBER}) AND o.ahead_min = 15
+        AND o.window_start BETWEEN $__timeFrom()::timestamptz - interval '1 hour' AND $__timeTo()::timestamptz
+) AS ahead
+ORDER BY at"""
 
 INSIDE_NOW = f"""
 SELECT coalesce(live.people_text(i.inside_low, i.inside_high), '–') AS "Binnen",

@@ -9,15 +9,18 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.truth.page import page
-from benchmarks.truth.section import Section
+from benchmarks.truth.section import Recorded, Section
 
 PARTS: tuple[str, ...] = ("pedestrian", "surge", "occupancy", "forecast", "alerts")
 """Modules of this package, in the order of the page."""
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "truth.md"
+RESULTS = Path(__file__).with_name("results.json")
+"""What each part found when it was recorded last; the page is made of it."""
 
 
 def sections_of(part: str, *, short: bool, seed: int) -> list[Section]:
@@ -33,13 +36,14 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all without one")
     parser.add_argument("--short", action="store_true", help="few seeds: shows that it works, proves little")
     parser.add_argument("--seed", type=int, default=1, help="the first seed")
-    parser.add_argument("--record", action="store_true", help=f"write docs/{PAGE.name} (all parts only)")
+    parser.add_argument("--record", action="store_true",
+                        help=f"write docs/{PAGE.name}; parts that do not run stay as they were")
     parser.add_argument("--json", type=Path, help="write the sections to a file")
     given = parser.parse_args()
     if unknown := set(given.parts) - set(PARTS):
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
-    if given.record and (given.parts or given.short):
-        parser.error("--record writes the whole page: without parts and without --short")
+    if given.record and given.short:
+        parser.error("--record is for whole runs: without --short")
     console = Console()
     console.print(f"seed {given.seed}", highlight=False)
     found: list[Section] = []
@@ -51,14 +55,27 @@ def main() -> int:
             show(section, console)
         console.print(f"{part}: {time.monotonic() - began_s:.0f} s\n", highlight=False)
         found += sections
-    if given.record:
-        PAGE.write_text(page(found, given.seed))
+        if given.record:
+            record(part, given.seed, sections)
     if given.json:
         given.json.write_text(json.dumps([asdict(section) for section in found], indent=1))
     missed = [goal.name for section in found for goal in section.goals if not goal.reached]
     for name in missed:
         console.print(f"[red]not reached:[/] {name}")
     return 1 if missed else 0
+
+
+def record(part: str, seed: int, sections: list[Section]) -> None:
+    """Put what a part found beside what the others did, and write the page."""
+    known = read_results()
+    known[part] = Recorded(seed, sections)
+    RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(known), indent=1) + b"\n")
+    PAGE.write_text(page([known[one] for one in PARTS if one in known]))
+
+
+def read_results() -> dict[str, Recorded]:
+    """What is recorded, by part."""
+    return msgspec.json.decode(RESULTS.read_bytes(), type=dict[str, Recorded]) if RESULTS.exists() else {}
 
 
 def show(section: Section, console: Console) -> None:

@@ -3,26 +3,26 @@
 
 from collections.abc import Iterable, Iterator
 
-from benchmarks.truth.section import Goal, Section
+from benchmarks.truth.section import Goal, Recorded, Section
 
 _HEAD = """# Truth
 
-Made by `make truth` (seed {seed}); do not edit. Every answer here is held against a truth that is known: published
+Made by `make truth`; do not edit. Every answer here is held against a truth that is known: published
 measurements, or a simulation whose people and cars were counted while they moved. A goal that is not reached
 says so.
 """
 
 
-def page(sections: Iterable[Section], seed: int) -> str:
+def page(parts: Iterable[Recorded]) -> str:
     """The whole page as Markdown."""
-    parts = [_HEAD.format(seed=seed), *("\n".join(_lines(section)) + "\n" for section in sections)]
-    return "\n".join(parts)
+    sections = ["\n".join(_lines(section, part.seed)) + "\n" for part in parts for section in part.sections]
+    return "\n".join([_HEAD, *sections])
 
 
-def _lines(section: Section) -> Iterator[str]:
+def _lines(section: Section, seed: int) -> Iterator[str]:
     yield f"## {section.title}"
     yield ""
-    yield section.text
+    yield f"{section.text} First seed {seed}."
     yield ""
     yield f"| {' | '.join(section.columns)} |"
     yield "|---" * len(section.columns) + "|"

@@ -50,3 +50,11 @@ class Section:
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     goals: Sequence[Goal] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a part found, and its first seed."""
+
+    seed: int
+    sections: list[Section]

@@ -136,7 +136,7 @@ def test_people_are_drawn_as_the_range_between_two_columns() -> None:
         assert set(below) == {name for end, name in named if end == "high"}
         assert set(below.values()) == {name for end, name in named if end == "low"}
         filled += len(below)
-    assert filled == 5
+    assert filled == 7
 
 
 @BOTH

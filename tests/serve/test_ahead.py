@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""People inside and what is ahead on the page: ranges, and "niet te zeggen" where nobody can; time to empty."""
+
+import datetime as dt
+from typing import Any
+
+import httpx
+import pytest
+
+from schemas.ids import IdKind
+from schemas.live import LiveTable
+from streams.serve.ahead import CANNOT_SAY, Ahead, next_level
+from streams.serve.board import Changed
+from streams.serve.emptying import time_to_empty
+from tests.gateway.mock_broker import MockBroker
+from tests.serve.running import LIMIT_S, page_city, running, send, settings_for
+from tests.serve.test_document import NOW, present, zone_of
+from tests.services.process import wait_until
+from tests.writer.samples import MINUTE, NOON, Row, live_message, zone_row
+
+CITY = page_city()
+END = NOON + MINUTE
+
+
+def inside_row(zone: int = 1, minute: int = 0, **changes: Any) -> Row:
+    row: Row = {
+        "zone": zone, "window_start": NOON + minute * MINUTE, "span_s": 60, "inside_low": 340, "inside_high": 399,
+        "percent_low": 85.0, "percent_high": 95.0, "coverage": 1.0, "correction": None, "version": 0,
+    }
+    return row | changes
+
+
+def outlook_row(ahead_min: int, low: int, high: int, kind: str = "zone", place: int = 1, **changes: Any) -> Row:
+    row: Row = {
+        "kind": kind, "place": place, "window_start": NOON - 14 * MINUTE, "span_s": 900, "ahead_min": ahead_min,
+        "low": low, "middle": (low + high) // 2, "high": high, "percent_reach": 35.0,
+    }
+    return row | changes
+
+
+def ahead(minutes: int, low: int, high: int) -> Ahead:
+    return Ahead(ahead_min=minutes, at=END + minutes * MINUTE, shown_until=END + 60 * MINUTE, low=low, high=high,
+                 text="", reach_percent=None)
+
+
+def test_people_inside_are_a_band_with_percent_and_what_corrected_it() -> None:
+    row = inside_row(correction="sighting")
+    inside = zone_of(present(live_message(LiveTable.INSIDE, row)).whole(NOW), "plein").inside
+    assert inside is not None
+    assert (inside.text, inside.percent, inside.correction) == ("340–399", "85–95 %", "bijgesteld naar waarneming")
+    later = NOW + dt.timedelta(minutes=10)
+    assert zone_of(present(live_message(LiveTable.INSIDE, row)).whole(later), "plein").inside is None
+
+
+def test_outlooks_of_zone_site_and_road_are_told_nearest_first_until_they_are_old() -> None:
+    road = next(iter(present().places.roads))
+    site = CITY.ids[IdKind.SITE]["centrum"]
+    shown = present(live_message(
+        LiveTable.OUTLOOK, outlook_row(30, 300, 420), outlook_row(15, 310, 390),
+        outlook_row(15, 500, 800, "site", site), outlook_row(15, 20, 44, "road", road)))
+    document = shown.whole(NOW)
+    assert [(one.ahead_min, one.text, one.reach_percent) for one in zone_of(document, "plein").ahead] == [
+        (15, "310–390", 35.0), (30, "300–420", 35.0)]
+    assert [one.text for one in document.roads[0].ahead] == ["20–44"]
+    assert [one.text for site_ in document.sites for one in site_.ahead] == ["500–800"]
+    late = shown.whole(NOW + dt.timedelta(minutes=25))
+    left = [*(one.ahead for one in late.zones), *(one.ahead for one in late.roads), *(one.ahead for one in late.sites)]
+    assert not any(left)
+
+
+def test_a_new_outlook_changes_its_places_alone_and_an_older_one_nothing() -> None:
+    shown = present()
+    for starts, told in ((NOON, ["plein"]), (NOON - MINUTE, []), (NOON, [])):
+        changed = Changed()
+        shown.board.take(live_message(LiveTable.OUTLOOK, outlook_row(15, 1, 9, window_start=starts)), changed)
+        assert [zone.key for zone in shown.changed(changed, NOW).zones] == told
+
+
+@pytest.mark.parametrize(("bands", "text"), [
+    ([(15, 500, 700)], "tot oranje: 2–8 min"),
+    ([(15, 200, 700), (30, 250, 800)], f"tot oranje: {CANNOT_SAY}"),
+    ([(15, 200, 300)], f"tot oranje: {CANNOT_SAY}"),
+    ([], f"tot oranje: {CANNOT_SAY}"),
+])
+def test_minutes_to_the_next_level(bands: list[tuple[int, int, int]], text: str) -> None:
+    row = zone_row(1, 0, 300, people_high=340, level=1)
+    told = next_level(row, [ahead(*one) for one in bands], (280.0, 400.0, 600.0), ("groen", "geel", "oranje", "rood"))
+    assert told is not None
+    assert told.text == text
+    assert next_level(row | {"level": 3}, [], (280.0, 400.0, 600.0), ()) is None
+    assert next_level(row | {"level": None}, [], (280.0,), ()) is None
+
+
+def test_time_to_empty_takes_the_upper_edge_and_the_open_gates() -> None:
+    shown = present(live_message(LiveTable.INSIDE, inside_row(1), inside_row(2, inside_low=0, inside_high=99)))
+    one = time_to_empty(CITY, shown, "plein", [], NOW)
+    width_m = CITY.file.gates["straat-uit"].width_m
+    narrowest_m = min(width_m, CITY.file.gates["plein-straat"].width_m)
+    assert one.people_at_most == 399
+    assert one.minutes == pytest.approx(399 / (narrowest_m * one.flow_per_m_min), abs=0.06)
+    assert one.site_minutes is not None
+    assert one.site_minutes >= 498 / (width_m * one.flow_per_m_min) - 0.06
+    shut = time_to_empty(CITY, shown, "plein", ["straat-uit"], NOW)
+    assert (shut.minutes, shut.site_minutes, shut.text) == (None, None, "with straat-uit shut: cannot say")
+    assert time_to_empty(CITY, present(), "plein", [], NOW).text == "cannot say"
+
+
+def test_a_zone_over_http(broker: MockBroker) -> None:
+    settings = settings_for(broker.kafka))
+    with running(settings) as client:
+        send(broker, live_message(LiveTable.INSIDE, inside_row(1), inside_row(2)),
+             live_message(LiveTable.OUTLOOK, outlook_row(15, 310, 390)))
+        wait_until(lambda: bool(_zone(client).get("inside") and _zone(client)["ahead"]), LIMIT_S, "the zone is told")
+        assert _zone(client)["inside"]["text"] == "340–399"
+        told = client.get("/api/zones/plein/empty", params={"shut": ["straat-uit"]}).json()
+        assert told["text"] == "with straat-uit shut: cannot say"
+        assert client.get("/api/zones/plein/empty").json()["minutes"] > 0
+        for path in ("/api/zones/nergens", "/api/zones/nergens/empty", "/api/zones/plein/empty?shut=nergens"):
+            assert client.get(path).status_code == 404
+
+
+def _zone(client: httpx.Client) -> dict[str, Any]:
+    found: dict[str, Any] = client.get("/api/zones/plein").json()
+    return found
