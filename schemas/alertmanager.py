@@ -13,7 +13,10 @@ from schemas.alert import Transition
 
 SOURCE = "drukte"
 """Label `source`: keeps these alerts apart from those of a watchdog."""
-ALERT_NAMES = {"people": "CrowdLevel"}
+WATCHDOG_SOURCE = "drukte-watchdog"
+ENGINE_MEASURE = "engine"
+"""Measure of the watchdog's own alert, instead of a kind of rule."""
+ALERT_NAMES = {"people": "CrowdLevel", ENGINE_MEASURE: "EngineSilent"}
 """Label `alertname` by measure; another measure gives its own name and `Level`."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -57,7 +60,7 @@ def labels(transition: Transition, *, exercise: bool = False) -> dict[str, str]:
         "site": transition.site,
         "place": transition.place,
         "rule": transition.rule,
-        "source": SOURCE,
+        "source": WATCHDOG_SOURCE if transition.measure == ENGINE_MEASURE else SOURCE,
         "severity": transition.severity,
         "exercise": "true" if exercise else "false",
     }

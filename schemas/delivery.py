@@ -63,7 +63,8 @@ class AlertEvent(msgspec.Struct, frozen=True, kw_only=True):
     in UTC. `late` says that the transition was old already when it was first sent: it tells the alert's
     present state, and those before it were left out. `low` and `high` are the range of what the rule looks at, in
     `unit`, `limit` what it was held against; `trend` is -1, 0 or 1 against five minutes before, `next_low_min` and
-    `next_high_min` the minutes until the next level. `assigned` is a role. What nobody can say is null.
+    `next_high_min` the minutes until the next level. `assigned` is a role. What nobody can say is null. At the end of
+    the watchdog's own alert `changes` says what changed while the engine was silent, a line each.
     """
 
     alert_id: str
@@ -110,6 +111,7 @@ class AlertEvent(msgspec.Struct, frozen=True, kw_only=True):
     trend: int | None = None
     next_low_min: float | None = None
     next_high_min: float | None = None
+    changes: list[str] = []
 
 
 def encode_delivery(delivery: Delivery) -> bytes:

@@ -10,6 +10,7 @@ import typer
 
 from schemas.errors import DrukteError, FatalError
 from streams import (
+    alert_command,
     backfill_command,
     baseline_command,
     city_command,
@@ -20,6 +21,7 @@ from streams import (
     doctor_command,
     feed_command,
     levels_command,
+    operator_command,
     privacy_command,
     sensor_command,
     sighting_command,
@@ -45,6 +47,10 @@ app.add_typer(baseline_command.app, name="baseline")
 app.add_typer(levels_command.app, name="levels")
 app.add_typer(privacy_command.app, name="privacy")
 app.add_typer(zone_command.app, name="zone")
+app.add_typer(alert_command.app, name="alert")
+app.add_typer(operator_command.gate_app, name="gate")
+app.add_typer(operator_command.measure_app, name="measure")
+app.command()(operator_command.drill)
 app.command()(contract_command.contract)
 app.command()(simulate_command.simulate)
 app.command()(doctor_command.doctor)

@@ -209,6 +209,23 @@ class WebhookSettings(_Strict, frozen=True, kw_only=True):
     only_escalated: bool = False
 
 
+class WatchdogSettings(_Strict, frozen=True, kw_only=True):
+    """The watchdog of `drukte deliver`.
+
+    Parameters
+    ----------
+    on : bool
+    silent_s : float
+        So much later than its places allow the engine may be before it is called silent.
+    heartbeat : bool
+        Whether Alertmanager gets an alert that always fires, every `resend_s`; give it a route of its own first.
+    """
+
+    on: bool = True
+    silent_s: Annotated[float, msgspec.Meta(ge=1, le=3600)] = 60.0
+    heartbeat: bool = False
+
+
 class DeliverSettings(_Strict, frozen=True, kw_only=True):
     """Where alerts go.
 
@@ -221,6 +238,7 @@ class DeliverSettings(_Strict, frozen=True, kw_only=True):
     cap : list of CapReceiverSettings
     cap_feed : CapFeedSettings, optional
     mqtt : AlertMqttSettings, optional
+    watchdog : WatchdogSettings
     alert_url : str, optional
         Page of an alert, `{alert_id}` in it is replaced; Alertmanager's generatorURL.
     resend_s : float
@@ -245,6 +263,7 @@ class DeliverSettings(_Strict, frozen=True, kw_only=True):
     cap: list[CapReceiverSettings] = []
     cap_feed: CapFeedSettings | None = None
     mqtt: AlertMqttSettings | None = None
+    watchdog: WatchdogSettings = WatchdogSettings()
     alert_url: str | None = None
     resend_s: Annotated[float, msgspec.Meta(gt=0, le=180)] = 60.0
     resolve_for_s: Annotated[float, msgspec.Meta(ge=0)] = 300.0

@@ -36,6 +36,8 @@ from streams.core.layout import Layout
 
 OUTCOMES_KEPT = 1_000
 """A client that tries a command again does so within minutes; of more commands than these the oldest are forgotten."""
+SAID_BY_LEVEL = (RuleKind.FORECAST, RuleKind.OCCUPANCY, RuleKind.RISE, RuleKind.SURGE)
+"""A zone that is at their level by its own density needs no second alarm for the same crowd."""
 Told = list[Transition]
 
 
@@ -285,12 +287,12 @@ def _measure(command: OperatorCommand) -> tuple[str, str]:
 def _inhibited(entry: Entry, highest: dict[int, int], unseen: set[int]) -> bool:
     """Whether another open alert at the place says more.
 
-    A higher level says more than a lower one; a level that has come more than its forecast; a place without data
-    more than its lost sensors.
+    A higher level says more than a lower one, and a level that has come more than what else says that it is full or
+    filling; a place without data says more than its lost sensors.
     """
     level = highest.get(entry.place, 0)
     if entry.rule.kind is RuleKind.LEVEL:
         return entry.rule.level < level
-    if entry.rule.kind is RuleKind.FORECAST:
+    if entry.rule.kind in SAID_BY_LEVEL:
         return entry.rule.level <= level
     return entry.rule.kind is RuleKind.SENSOR_LOSS and entry.place in unseen

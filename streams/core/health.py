@@ -191,7 +191,9 @@ class Health:
 
     def _see(self, channel: Some, begin: Ints, value: Floats) -> None:
         same = self._value[channel] == value
-        same &= begin - self._value_at_us[channel] <= self._gap_us[channel]
+        # One that is stuck stays so until it moves, whatever is missing in between.
+        stuck = self.state[channel] == SensorState.STUCK
+        same &= stuck | (begin - self._value_at_us[channel] <= self._gap_us[channel])
         if self._layout.service.has_swaps:
             before_us = self._value_at_us[channel]
             same &= ~self._layout.service.swapped_between(channel, before_us[:, None], begin[:, None])[:, 0]

@@ -16,12 +16,13 @@ import pyarrow as pa
 
 from schemas.city import City
 from schemas.live import INSIDE_SCHEMA
-from schemas.reading import Metric
+from schemas.reading import DEVICE_COUNTS, Metric
 from streams.core.clock_minutes import minutes_of_day
 from streams.core.conservation import Swapped
+from streams.core.counts import PARTS
 from streams.core.device_ratio import DeviceRatio, DeviceSources
 from streams.core.fusion import Fusion
-from streams.core.layout import MINUTE_US, Layout
+from streams.core.layout import MINUTE_US, Group, Layout, Rate
 from streams.core.levels import ZoneFigures
 from streams.core.moves import Moves
 from streams.core.occupancy import Correction, Kind, Occupancy
@@ -158,16 +159,21 @@ class Inside:
             self._out[at] = counts.way_out[mine] / minutes[mine]
             self._coverage[at] = counts.coverage[mine]
 
-    def late(self, channel: Places, count: Floats) -> None:
+    def late(self, group: Group, channel: Places, held: Floats) -> None:
         """Counts of gates that came after their window closed: they change the estimate from now on."""
+        if not group.counted or group.semantics is not Rate.INTERVAL or group.role not in (Metric.IN, Metric.OUT):
+            return
         number = self._number[self._layout.channel_place[channel]]
-        for role, into in ((Metric.IN, self._late_in), (Metric.OUT, self._late_out)):
-            mine = (self._layout.channel_role[channel] == role) & (number >= 0) & ~np.isnan(count)
-            np.add.at(into, number[mine], count[mine])
+        into = self._late_in if group.role is Metric.IN else self._late_out
+        np.add.at(into, number, np.nan_to_num(held / PARTS))
 
-    def devices_counted(self, channel: Places, end_us: Ints, count: Floats) -> None:
-        """Take counts of devices in, each with the time at which it ended; other channels are left alone."""
-        self.devices.counted(channel, end_us, count, self._next_minute)
+    def devices_counted(self, group: Group, channel: Places, end_us: Ints, held: Floats,
+                        usable: npt.NDArray[np.bool_]) -> None:
+        """Take counts of devices in, each with the time at which it ended; other groups are left alone."""
+        if group.role in DEVICE_COUNTS:
+            heard = usable[channel]
+            count = held if group.is_instant else held / PARTS
+            self.devices.counted(channel[heard], end_us[heard], count[heard], self._next_minute)
 
     def anchor(self, anchor: Anchor) -> bool:
         """Correct a zone by what somebody says; false where it has no gates, so nothing is estimated.

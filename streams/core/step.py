@@ -22,12 +22,12 @@ from schemas.refusal import Reason
 from streams.core.alarm import Alarm
 from streams.core.announced import Announced
 from streams.core.context import Context
-from streams.core.counts import LONGEST_SPAN, PARTS, entry_value
+from streams.core.counts import LONGEST_SPAN, entry_value
 from streams.core.effect import Effect, taken_rows
 from streams.core.grain_plan import QUARTER_US, cell_rows
 from streams.core.grains import Grains
 from streams.core.health import Health
-from streams.core.layout import MINUTE_US, Group, PlaceKind, Rate, gate_widths_m, layout
+from streams.core.layout import MINUTE_US, Group, PlaceKind, gate_widths_m, layout
 from streams.core.levels import LevelEdges, zone_figures
 from streams.core.log_time import STEP_US, UNSET, LogTime, first_step_after
 from streams.core.moves import changed_places, check_change, moves_between, purged
@@ -81,11 +81,9 @@ class Partition:
                  purged: Collection[str] = (), resting: Collection[str] = ()) -> None:
         self._partitions, self._number = partitions, number
         self._awaiting_adoption, self._is_recorded = awaiting_adoption, False
-        self._time = LogTime()
-        self._context = Context()
+        self._time, self._context = LogTime(), Context()
         self._purged, self._resting = sorted(purged), sorted(resting)
-        self._next_step = 0
-        self._announced = Announced()
+        self._next_step, self._announced = 0, Announced()
         self._rows: dict[LiveTable, list[pa.RecordBatch]] = {table: [] for table in LiveTable}
         self._told: list[Effect] = []
         self.counters: Counter[str] = Counter(dict.fromkeys(COUNTERS, 0))
@@ -308,9 +306,9 @@ class Partition:
             self.counters["ahead"] += int(ahead.sum())
         put = self._slots.put(group, channel, begin, span_us, held, weight, store)
         if store is not None:
-            self.counters["late"] += int((late & ~revising & ~put.duplicate).sum())
-            if group.counted and group.semantics is Rate.INTERVAL:
-                self._alarm.inside.late(channel, np.where(late & ~revising & ~put.duplicate, held / PARTS, np.nan))
+            new = late & ~revising & ~put.duplicate
+            self.counters["late"] += int(new.sum())
+            self._alarm.inside.late(group, channel[new], held[new])
             self._sensor_days.late(channel[late & ~put.duplicate])
             known = late & ~ahead & self._grains.arrived(group, channel, begin)
             self._sensor_days.repeated(channel[known], (begin + span_us)[known], now_us)
@@ -325,7 +323,9 @@ class Partition:
         if group.is_instant and group.counted:
             sampled = slice(None) if store is None else ~ahead
             self._states.sampled(channel[sampled], begin[sampled], held[sampled])
-        self._health.heard(channel, begin if group.is_instant else begin + span_us)
+        end_us = begin if group.is_instant else begin + span_us
+        self._alarm.inside.devices_counted(group, channel, end_us, held, self._health.usable)
+        self._health.heard(channel, end_us)
         return self._windows.take(group, channel, place, begin, span_us, put.filled, now_us, self._is_recorded)
 
     def _enter(self, group: Group, channel: npt.NDArray[np.intp], begin: npt.NDArray[np.int64],

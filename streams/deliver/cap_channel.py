@@ -80,6 +80,8 @@ class CapFeedChannel(Channel):
     anew from them and from the documents that lie there.
     """
 
+    needs_history = True
+
     def __init__(
         self, feed: CapFeedSettings, deliver: DeliverSettings, sender: str, alerts: Alerts, document: Documents
     ) -> None:

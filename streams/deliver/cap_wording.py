@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from schemas.alert import Cause, State, Transition
 from schemas.alert import Certainty as Sureness
-from schemas.alertmanager import rfc3339
+from schemas.alertmanager import ENGINE_MEASURE, rfc3339
 from schemas.cap import (
     Area,
     Category,
@@ -165,6 +165,8 @@ class CapWording:
         )
 
     def _kind(self, one: Transition) -> RuleKind:
+        if one.measure == ENGINE_MEASURE:
+            return RuleKind.NO_DATA
         rule = self._file.rules.get(one.rule)
         if rule is not None:
             return rule.kind
@@ -184,6 +186,8 @@ class CapWording:
     def _headline(self, one: Transition, *, dutch: bool) -> str:
         if dutch:
             return f"{'OEFENING: ' if one.exercise else ''}{self._wording.summary(one)}"
+        if one.measure == ENGINE_MEASURE:
+            return self._wording.engine.summary(one, dutch=False)
         level = f"level {one.level_to} ({self._wording.level(one)})"
         said = _STATES.get(one.state_to, "{level}").format(level=level)
         stale = ", no data" if one.stale else ""
@@ -191,6 +195,8 @@ class CapWording:
         return f"{'EXERCISE: ' if one.exercise else ''}{self._place(one)}: {said}{stale}{muted}"
 
     def _english(self, one: Transition, kind: RuleKind) -> str:
+        if one.measure == ENGINE_MEASURE:
+            return self._wording.engine.description(one, dutch=False)
         parts = [f"Rule {one.rule} ({_EVENTS[kind][1]})"]
         if one.people_low is not None:
             parts.append(f"people {people_text(one.people_low, one.people_high)}")

@@ -52,7 +52,14 @@ class Channel(ABC):
         What is so now; filled by whoever calls `add`.
     record : callable
         Takes every finished delivery.
+
+    Attributes
+    ----------
+    needs_history : bool
+        Whether it may only begin when all alerts are known; the others can tell that the broker is away at the start.
     """
+
+    needs_history = False
 
     def __init__(self, name: str, alerts: Alerts, record: Record) -> None:
         self.name = name

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the engine still speaks, judged from outside by the age of what it said last, and what changed meanwhile. Pure.
+"""Whether the engine still speaks, judged from outside by the age of its last word, and what changed meanwhile. Pure.
 
 The age is log time against the deployment's clock: a worker that is dead, one that lags and a log without time look
 the same to who relies on it. Times are microseconds since 1970, UTC.

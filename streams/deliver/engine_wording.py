@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Words for the watchdog's own alert, in Dutch and English. Pure: levels and places, nothing about numbers of people."""
+"""Words for the watchdog's own alert, in Dutch and English. Pure: levels and places, no numbers of people."""
 
 import datetime as dt
 from collections import OrderedDict
@@ -10,8 +10,6 @@ from schemas.alert import State, Transition
 from schemas.city import City
 from streams.deliver.engine_watch import Blind, Change
 
-MEASURE = "engine"
-"""Of the watchdog's alert, instead of a kind of rule."""
 SITE, PLACE, RULE = "drukte", "engine", "engine-silent"
 MOST = 1_000
 """Words of the watchdog that are remembered; a receiver that was away for long gets the plain line."""

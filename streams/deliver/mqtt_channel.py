@@ -155,6 +155,8 @@ class MqttChannel(LineChannel):
     record : callable
     """
 
+    needs_history = True
+
     def __init__(
         self, settings: AlertMqttSettings, deliver: DeliverSettings, alerts: Alerts, wording: Wording, record: Record
     ) -> None:

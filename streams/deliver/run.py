@@ -30,6 +30,7 @@ from streams.deliver.patience import Patience
 from streams.deliver.post import Caller
 from streams.deliver.present import Alerts
 from streams.deliver.record import Recorder
+from streams.deliver.watchdog import Heartbeat, Watchdog
 from streams.deliver.wording import Wording
 from streams.kafka_client import check_admitted
 from streams.metrics import Figure
@@ -119,6 +120,8 @@ class _Deliver:
         self._forget_at_s = time.monotonic() + FORGET_EVERY_S
         self._told: Sequence[Channel] = ()
         self._messages = 0
+        self._known = asyncio.Event()
+        self._heartbeat: Heartbeat | None = None
 
     def figures(self) -> Iterator[Figure]:
         """The metrics of this moment."""
@@ -154,6 +157,8 @@ class _Deliver:
             caller = await stack.enter_async_context(_caller(
                 deliver, _alerts_url(deliver.alertmanager.url), deliver.alertmanager.ca_file))
             found.append(AlertmanagerChannel(deliver, caller, self._alerts, self._wording, record))
+            if deliver.watchdog.heartbeat:
+                self._heartbeat = Heartbeat(caller, deliver.resend_s)
         for webhook in deliver.webhooks:
             caller = await stack.enter_async_context(_caller(deliver, webhook.url, webhook.ca_file))
             found.append(WebhookChannel(webhook, deliver, caller, self._alerts, self._wording, record))
@@ -175,31 +180,40 @@ class _Deliver:
         return found
 
     async def _serve(self, reader: TopicReader, channels: Sequence[Channel]) -> None:
+        self._told = channels
+        dispatch = Dispatch(self._alerts, channels)
+        self._watchdog = Watchdog(self._settings, self._city, self._wording.engine, dispatch.tell)
+        await self._run_tasks(reader, dispatch, channels)
+
+    async def _read_back(self, reader: TopicReader, dispatch: Dispatch) -> None:
+        """Take in what is so already; whatever needs that begins afterwards."""
         kafka, stopped = self._settings.kafka, self._stop.is_set
         await self._retried(lambda: ensure_topics(kafka, STOP_S))
         recorded = await self._retried(lambda: _read_deliveries(kafka, stopped))
         history = await self._retried(lambda: list(reader.read_to_end(stopped)))
         if stopped():
             raise _StoppedError  # what was read may not be all
-        dispatch = Dispatch(self._alerts, channels, recorded)
+        dispatch.remember(recorded)
         for read in history:
             dispatch.take(read)
+        self._watchdog.resume(recorded)
         self._messages = len(history)
-        self._told = channels
         dispatch.forget_records()
-        log.info("delivering", receivers=[channel.name for channel in channels], alerts_known=len(self._alerts))
-        await self._run_tasks(reader, dispatch, channels)
+        log.info("delivering", receivers=[channel.name for channel in self._told], alerts_known=len(self._alerts))
+        self._known.set()
 
     async def _run_tasks(self, reader: TopicReader, dispatch: Dispatch, channels: Sequence[Channel]) -> None:
         following = asyncio.create_task(self._follow(reader, dispatch), name="alerts")
-        serving = [asyncio.create_task(self._follow_city(), name="city")]
-        serving += [asyncio.create_task(channel.run(), name=channel.name) for channel in channels]
+        serving = [
+            asyncio.create_task(self._follow_city(), name="city"), asyncio.create_task(self._watch(), name="watchdog")]
+        serving += [asyncio.create_task(self._run_channel(channel), name=channel.name) for channel in channels]
         try:
             await asyncio.wait({following, *serving}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._stop.set()
             for channel in channels:
                 channel.stop()
+            self._known.set()
             _, late = await asyncio.wait({following, *serving}, timeout=STOP_S)
             for task in late:
                 log.warning("call given up", receiver=task.get_name(),
@@ -210,7 +224,21 @@ class _Deliver:
             if isinstance(error, Exception):
                 raise error
 
+    async def _run_channel(self, channel: Channel) -> None:
+        if channel.needs_history:
+            await self._known.wait()
+        await channel.run()
+
+    async def _watch(self) -> None:
+        stopped = self._stop.is_set
+        watching = [self._watchdog.run(stopped)]
+        if self._heartbeat is not None:
+            watching.append(self._heartbeat.run(stopped, self._stop.wait))
+        await asyncio.gather(*watching)
+        await asyncio.to_thread(self._stop.wait)
+
     async def _follow(self, reader: TopicReader, dispatch: Dispatch) -> None:
+        await self._read_back(reader, dispatch)
         while not self._stop.is_set():
             for read in await asyncio.to_thread(reader.poll, POLL_S):
                 dispatch.take(read)
@@ -221,6 +249,7 @@ class _Deliver:
                 self._alerts.forget_closed(wall_us() - FORGET_AFTER_S * 1_000_000)
 
     async def _follow_city(self) -> None:
+        await self._known.wait()
         while not self._stop.is_set():
             try:
                 await asyncio.to_thread(self._cities.refresh, CITY_S)
@@ -231,6 +260,7 @@ class _Deliver:
                 log.info("city version in force", version=present.version)
                 self._city = present
                 self._wording.take_over(present)
+                self._watchdog.take_over(present)
                 if self._cap is not None:
                     self._cap.take_over(present)
             await asyncio.to_thread(self._stop.wait, CITY_S)

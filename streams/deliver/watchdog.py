@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 import structlog
 
 from schemas.alert import Cause, State, Transition, alert_id
-from schemas.alertmanager import PostedAlert, encode_alerts, rfc3339
+from schemas.alertmanager import ENGINE_MEASURE, WATCHDOG_SOURCE, PostedAlert, encode_alerts, rfc3339
 from schemas.city import City
 from schemas.delivery import Delivery
 from schemas.errors import RefusedError, TransientError
@@ -20,7 +20,7 @@ from schemas.live import SCHEMAS, LiveTable
 from schemas.log import JSON, Clock, Topic
 from streams.clock import now_us, wall_us
 from streams.deliver.engine_watch import Blind, EngineWatch, Phase, Seen
-from streams.deliver.engine_wording import MEASURE, PLACE, RULE, SITE, EngineWords
+from streams.deliver.engine_wording import PLACE, RULE, SITE, EngineWords
 from streams.deliver.post import Caller
 from streams.deliver.present import Told
 from streams.serve.tail import Tail
@@ -35,7 +35,6 @@ LAST_SEQ = 3
 BACK = {Topic.LIVE: 1_500, Topic.ALERTS: 500}
 HEARTBEAT_LIVES = 3
 """A heartbeat ends by itself after so many that did not come."""
-SOURCE = "drukte-watchdog"
 _STATES = {Phase.SILENT: State.FIRING, Phase.BACK: State.RECOVERING, Phase.SPEAKING: State.RESOLVED}
 _SEQ = {Phase.SILENT: 1, Phase.BACK: 2, Phase.SPEAKING: LAST_SEQ}
 _ZONE = SCHEMAS[LiveTable.ZONE].names
@@ -147,7 +146,7 @@ class Watchdog:
         before = State.NORMAL if phase is Phase.SILENT or self._last is None else self._last.state_to
         silent_s = (blind.until_us - blind.since_us) / SECOND_US
         one = Transition(
-            alert_id=identity, seq=_SEQ[phase], site=SITE, place=PLACE, rule=RULE, severity="critical", measure=MEASURE,
+            alert_id=identity, seq=_SEQ[phase], site=SITE, place=PLACE, rule=RULE, severity="critical", measure=ENGINE_MEASURE,
             unit="s", level_from=0, level_to=0, state_from=before, state_to=_STATES[phase],
             stale=phase is Phase.SILENT, window_start_us=blind.since_us, window_end_us=max(blind.until_us, at_us),
             people_low=None, people_high=None, percent_low=None, percent_high=None, coverage=0.0, profile="",
@@ -182,7 +181,7 @@ class Heartbeat:
         """What is posted at a moment of wall time."""
         return PostedAlert(
             labels={"alertname": "DrukteHeartbeat", "site": SITE, "place": "deliver", "rule": "heartbeat",
-                    "source": SOURCE, "severity": "info", "exercise": "false"},
+                    "source": WATCHDOG_SOURCE, "severity": "info", "exercise": "false"},
             annotations={"summary": "Vuurt altijd; houdt het op, dan is drukte deliver dood.",
                          "description": "Fires always; when it ends drukte deliver is dead."},
             starts_at=rfc3339(self._began_us),

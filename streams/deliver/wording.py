@@ -7,10 +7,11 @@ Everything about people comes from the band of the transition; nothing here know
 import math
 
 from schemas.alert import State, Transition
-from schemas.alertmanager import PostedAlert, labels, rfc3339
+from schemas.alertmanager import ENGINE_MEASURE, PostedAlert, labels, rfc3339
 from schemas.city import City
 from schemas.delivery import AlertEvent
 from schemas.roads import RoadTable
+from streams.deliver.engine_wording import EngineWords
 from streams.deliver.present import Alert, Told
 
 UNKNOWN = "onbekend"
@@ -65,11 +66,14 @@ class Wording:
 
     def __init__(self, city: City, alert_url: str | None = None) -> None:
         self._alert_url = alert_url
+        self.engine = EngineWords(city)
+        """Words of the watchdog's alert."""
         self.take_over(city)
 
     def take_over(self, city: City) -> None:
         """Speak of another version of the city from now on."""
         self._file = city.file
+        self.engine.take_over(city)
         self._road_names = _road_names(city.roads)
 
     def place_name(self, place: str) -> str:
@@ -88,6 +92,8 @@ class Wording:
 
     def summary(self, one: Transition) -> str:
         """One Dutch line: which place, how it stands."""
+        if one.measure == ENGINE_MEASURE:
+            return self.engine.summary(one)
         text = _STATES.get(one.state_to, "{level}").format(level=self.level(one))
         stale = ", geen gegevens" if one.stale else ""
         muted = ", onderdrukt" if one.suppressed else ""
@@ -95,6 +101,8 @@ class Wording:
 
     def description(self, one: Transition) -> str:
         """What stands behind it, in Dutch."""
+        if one.measure == ENGINE_MEASURE:
+            return self.engine.description(one)
         parts = [f"Regel {one.rule}", f"mensen {people_text(one.people_low, one.people_high)}"]
         if one.percent_low is not None:
             parts.append(f"{band_text(one.percent_low, one.percent_high)} % van de toegestane bezetting")
@@ -183,6 +191,7 @@ class Wording:
             summary=self.summary(one), acknowledged=one.acknowledged, escalated=one.escalated,
             suppressed=one.suppressed, assigned=one.assigned, certainty=one.certainty, low=one.low, high=one.high,
             limit=one.limit, trend=one.trend, next_low_min=one.next_low_min, next_high_min=one.next_high_min,
+            changes=self.engine.changes(one) if one.measure == ENGINE_MEASURE else [],
         )
 
 

@@ -56,6 +56,14 @@ class NextLevel(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
+class SiteItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A site: what is ahead of all its zones together."""
+
+    key: str
+    name: str
+    ahead: list[Ahead] = []
+
+
 def inside_item(row: Row | None, stale_after_s: float, now: dt.datetime) -> Inside | None:
     """What a row of `inside_minute` says; None without one, or where it is too old."""
     if row is None:

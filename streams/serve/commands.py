@@ -123,12 +123,13 @@ class CommandDesk:
         alert = getattr(command, "alert", None)
         if alert is not None:
             return self._alert_site(alert)
-        if getattr(command, "rule", None) is not None:
-            if command.rule not in self._city().file.rules:  # type: ignore[union-attr]  # checked in the line above
+        rule, site = getattr(command, "rule", None), getattr(command, "site", None)
+        if rule is not None:
+            if rule not in self._city().file.rules:
                 raise _unfit("the city file has no such rule")
             return EVERYWHERE
-        if getattr(command, "site", None) is not None:
-            return str(command.site)  # type: ignore[union-attr]  # checked in the line above
+        if site is not None:
+            return str(site)
         return self._place_site(command)
 
     def _alert_site(self, identity: str) -> str:

@@ -10,16 +10,14 @@ import msgspec
 
 from schemas.alert import Transition
 from schemas.live import LiveTable, Status
-from schemas.sighting import SightingShown
-from streams.serve.ahead import Ahead, Inside, NextLevel, ahead_items, inside_item, next_level
+from streams.serve.ahead import Ahead, Inside, NextLevel, SiteItem, ahead_items, inside_item, next_level
 from streams.serve.board import Alert, Board, Changed, Row
 from streams.serve.places import Place, Places, stale_after_s
+from streams.serve.seen import SightingItem, sighting_item
 from streams.serve.sensors import SensorItem, shown_sensors
 from streams.serve.surroundings import ContextItem, SiteMaps, shown_context
 from streams.serve.wording import (
-    DISAGREEMENTS,
     NO_DATA,
-    ROLES,
     SEVERITIES,
     STATES,
     band_text,
@@ -31,8 +29,6 @@ from streams.serve.wording import (
 CLOSED_SHOWN_S = 900.0
 """So long, in log time, a closed alert is still shown."""
 ALERTS_SHOWN = 200
-SIGHTING_SHOWN_S = 900.0
-"""So long, in log time, a sighting stands beside its zone."""
 
 
 class Stream(StrEnum):
@@ -51,16 +47,6 @@ class Range(msgspec.Struct, frozen=True):
     low: float
     high: float
     text: str
-
-
-class SightingItem(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody on the ground said of a zone last: a band, and how the sensor's band lies to it."""
-
-    at: dt.datetime
-    role: str
-    people: str
-    disagreement: str
-    word: str
 
 
 class ZoneItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,14 +107,6 @@ class RoadItem(msgspec.Struct, frozen=True, kw_only=True):
     window_end: dt.datetime | None
     vehicles_per_min: float | None
     speed_km_h: float | None
-    ahead: list[Ahead] = []
-
-
-class SiteItem(msgspec.Struct, frozen=True, kw_only=True):
-    """A site: what is ahead of all its zones together."""
-
-    key: str
-    name: str
     ahead: list[Ahead] = []
 
 
@@ -298,7 +276,7 @@ class Present:
             people=_band(row, "people_low", "people_high"),
             density_per_m2=_range(row, "density_low_per_m2", "density_high_per_m2", 2),
             coverage=0.0 if row is None else row["coverage"],
-            sighting=_sighting(self.board.sightings.get(place.key), now),
+            sighting=sighting_item(self.board.sightings.get(place.key), now),
             sensors=shown_sensors(place.sensors, self.board.sensors),
             inside=inside_item(self.board.rows[LiveTable.INSIDE].get(number), limit_s, now),
             ahead=ahead, next=None if stale else next_level(row, ahead, place.limits, place.levels),
@@ -367,17 +345,6 @@ class Present:
 
 def _ends(low: float | None, high: float | None, unit: str) -> Range | None:
     return None if low is None or high is None else Range(low, high, range_text(low, high, 0, unit))
-
-
-def _sighting(shown: SightingShown | None, now: dt.datetime) -> SightingItem | None:
-    if shown is None or (now - _moment(shown.at_us)).total_seconds() > SIGHTING_SHOWN_S:
-        return None
-    high = shown.people_high
-    people = f"{shown.people_low} of meer" if high is None else band_text(shown.people_low, high)
-    return SightingItem(
-        at=_moment(shown.at_us), role=ROLES[shown.role], people=people, disagreement=shown.disagreement,
-        word=DISAGREEMENTS[shown.disagreement],
-    )
 
 
 def _newest_first(alerts: Iterable[Alert]) -> list[Alert]:

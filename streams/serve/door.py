@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page's HTTP door: page, events, state, health, sightings. No cookies; no address is kept or logged."""
+"""The page's HTTP door: page, events, state, health, alerts; sightings and commands in.
+
+No cookies; no address is kept or logged.
+"""
 
 from http import HTTPStatus
 from importlib.resources import files
@@ -13,6 +16,8 @@ from litestar.types import Message, Scope
 
 from streams.http_problem import AnyRequest, Problem, problem_handlers
 from streams.serve import document
+from streams.serve.alert_routes import alert_routes
+from streams.serve.commands import CommandDesk
 from streams.serve.drawing import page
 from streams.serve.purge import PurgeDesk
 from streams.serve.show import Show
@@ -39,7 +44,7 @@ HEADERS = {
 }
 
 
-def make_app(show: Show, desk: SightingDesk, purges: PurgeDesk) -> Litestar:
+def make_app(show: Show, desk: SightingDesk, purges: PurgeDesk, commands: CommandDesk) -> Litestar:
     """The ASGI application.
 
     Parameters
@@ -49,7 +54,9 @@ def make_app(show: Show, desk: SightingDesk, purges: PurgeDesk) -> Litestar:
     desk : SightingDesk
         Takes sightings.
     purges : PurgeDesk
-        Takes purges of sensors; all else only reads.
+        Takes purges of sensors.
+    commands : CommandDesk
+        Takes operators' commands; all else only reads.
     """
     drawn: dict[str, bytes] = {}
     script, style = _asset("page.js").encode(), _asset("page.css").encode()
@@ -105,7 +112,8 @@ def make_app(show: Show, desk: SightingDesk, purges: PurgeDesk) -> Litestar:
         return Response(msgspec.json.encode(told), status_code=200 if well else 503, media_type=JSON)
 
     return Litestar(
-        [root, page_script, page_style, events, state, sightings, purge, health, *zone_routes(show)],
+        [root, page_script, page_style, events, state, sightings, purge, health, *zone_routes(show),
+         *alert_routes(show, commands)],
         exception_handlers=problem_handlers(), before_send=[_add_headers],
         openapi_config=None, logging_config=None,
     )

@@ -2,7 +2,7 @@
 """What the city file says about the places on the page: names, words of levels, how late rows may come. Pure."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 
 from schemas.city import City, Measure
@@ -55,15 +55,16 @@ class Places:
     gates: dict[int, Place]
     roads: dict[int, Place]
     sites: dict[int, Place]
+    _by_key: dict[str, Place] = field(init=False, repr=False)
 
-    def zone_by_key(self, key: str) -> Place | None:
-        """The zone of a key, if the city has it."""
-        return next((zone for zone in self.zones.values() if zone.key == key), None)
+    def __post_init__(self) -> None:
+        """Note the places by key: there may be thousands of roads."""
+        places = chain(self.roads.values(), self.gates.values(), self.zones.values())
+        object.__setattr__(self, "_by_key", {place.key: place for place in places})
 
     def by_key(self, key: str) -> Place | None:
         """The zone, gate or road of a key, if the city has it."""
-        places = chain(self.zones.values(), self.gates.values(), self.roads.values())
-        return next((place for place in places if place.key == key), None)
+        return self._by_key.get(key)
 
 
 def city_places(city: City) -> Places:

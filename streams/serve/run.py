@@ -14,6 +14,8 @@ from streams.clock import now_us
 from streams.http_server import check_address_free, make_server, scheme, stop_signals, until
 from streams.kafka_client import check_admitted
 from streams.metrics import Process, metrics_endpoint
+from streams.serve.commands import CommandDesk
+from streams.serve.document import Stream
 from streams.serve.door import make_app
 from streams.serve.purge import PurgeDesk
 from streams.serve.show import Show
@@ -51,12 +53,14 @@ async def _serve(settings: Settings, city: City, stop: threading.Event) -> None:
     await asyncio.to_thread(check_admitted, settings.kafka)
     show = Show(settings.kafka, settings.clock, city)
     desk = SightingDesk(settings, lambda: show.city)
-    app = make_app(show, desk, PurgeDesk(settings, lambda: show.city))
+    commands = CommandDesk(settings, lambda: show.city, show.board, lambda: show.stream is Stream.OK)
+    app = make_app(show, desk, PurgeDesk(settings, lambda: show.city), commands)
     try:
         with stop_signals(stop), metrics_endpoint(settings.metrics, Process.SERVE, show.figures):
             await _run_until_stopped(settings, show, app, stop)
     finally:
         await asyncio.to_thread(desk.close, STOP_S)
+        await asyncio.to_thread(commands.close, STOP_S)
     log.info("serve stopped", messages=show.messages, let_go=show.hub.let_go)
 
 

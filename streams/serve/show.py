@@ -20,9 +20,10 @@ from streams import metrics
 from streams.cities import Cities
 from streams.clock import now_us
 from streams.metrics import Figure
-from streams.serve.board import Changed
+from streams.serve.board import Board, Changed
 from streams.serve.document import Document, Present, Stream, ZoneItem
 from streams.serve.emptying import TimeToEmpty, time_to_empty
+from streams.serve.explain import AlertDetail, detail
 from streams.serve.hub import Hub
 from streams.serve.places import city_places
 from streams.serve.surroundings import SiteMaps
@@ -100,6 +101,18 @@ class Show:
     def time_to_empty(self, key: str, shut: Collection[str]) -> TimeToEmpty:
         """How long a zone of the city needs to empty with some gates shut."""
         return time_to_empty(self.city, self._present, key, shut, self._now())
+
+    @property
+    def board(self) -> Board:
+        """What was read."""
+        return self._present.board
+
+    def alert(self, identity: str, *, with_notes: bool) -> AlertDetail | None:
+        """All that is known of an alert; None where it is not known."""
+        known = self.board.alerts.get(identity)
+        if known is None:
+            return None
+        return detail(self._present, self.city, known, self._now(), with_notes=with_notes)
 
     def first_event(self) -> bytes:
         """The event that a new watcher begins with: the whole state, whatever it saw before."""

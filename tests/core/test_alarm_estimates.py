@@ -61,7 +61,7 @@ def test_people_inside_follow_the_gates_and_are_shown_as_bands_minute_by_minute(
 
 
 def test_the_upper_bound_against_the_capacity_raises_and_clears() -> None:
-    play = Player(city(rule(RuleKind.OCCUPANCY, limit=90)))
+    play = Player(city(rule(RuleKind.OCCUPANCY, limit=90, level=3)))
     for number in range(30):
         people = 390 if 8 <= number < 16 else 100
         minute(play, number, people, GATES)

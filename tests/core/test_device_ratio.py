@@ -103,7 +103,7 @@ def test_the_sources_of_a_city_and_a_new_version() -> None:
     channels = DeviceSources.of(city, found).channel
     assert len(channels) == 2
     inside.start(np.zeros(len(found.place_kind), np.int64))
-    inside.devices_counted(channels, np.full(2, MINUTE_US), np.array([300.0, 90.0]))
+    inside.devices.counted(channels, np.full(2, MINUTE_US), np.array([300.0, 90.0]), 0)
     again = Inside(city, found, zone_figures(city, found))
     inside.devices.log_ratio[:] = (0.5, -0.5)
     again.carry(inside, moves_between(found, found, MINUTE_US))

@@ -15,7 +15,7 @@ from schemas.log import Headers, Topic
 from streams.deliver.dispatch import deliveries
 from streams.deliver.log import TopicReader
 from streams.deliver.run import run_deliver
-from streams.settings import DeliverSettings, KafkaSettings, Settings, WebhookSettings
+from streams.settings import ClockSettings, DeliverSettings, KafkaSettings, Settings, WebhookSettings
 from tests.cities import small_city
 from tests.deliver.receiver import SECRET
 from tests.services.process import wait_until
@@ -88,9 +88,11 @@ def wait_recorded(kafka: KafkaSettings, wanted: Outcomes) -> None:
 
 
 @contextmanager
-def running(kafka: KafkaSettings, deliver: DeliverSettings) -> Iterator[threading.Thread]:
+def running(
+    kafka: KafkaSettings, deliver: DeliverSettings, clock: ClockSettings | None = None
+) -> Iterator[threading.Thread]:
     """Deliver, until the block ends; its failure is the test's."""
-    settings = Settings(city=Path("unused.toml"), kafka=kafka, deliver=deliver)
+    settings = Settings(city=Path("unused.toml"), kafka=kafka, deliver=deliver, clock=clock or ClockSettings())
     stop, failures = threading.Event(), list[BaseException]()
 
     def run() -> None:

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.baseline import no_rows
 from schemas.city_change import CityChange
 from schemas.command import Adopt
 from schemas.context import ContextKind, ContextRecord
@@ -50,6 +51,7 @@ def messages(draw: st.DrawFn) -> LogMessage:
         change=CityChange(version=2, sha256="ab", effective_at_us=60_000_000) if kind is Kind.CITY else None,
         context=CONTEXT if kind is Kind.CONTEXT else None,
         sighting=SIGHTING if kind is Kind.SIGHTING else None,
+        baseline=no_rows() if kind is Kind.BASELINE else None,
     )
 
 
@@ -63,7 +65,8 @@ def test_a_message_goes_through_kafka_unchanged(message: LogMessage) -> None:
         assert read.batch is not None
         assert encode_batch(read.batch) == encode_batch(message.batch)
     assert [getattr(read, name) for name in BODIES[1:]] == [getattr(message, name) for name in BODIES[1:]]
-    assert bool(value) is any(getattr(message, name) is not None for name in BODIES)
+    assert (read.baseline is None) is (message.baseline is None)
+    assert bool(value) is any(getattr(message, name) is not None for name in (*BODIES, "baseline"))
 
 
 def tick() -> tuple[Headers, bytes]:

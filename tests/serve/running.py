@@ -46,14 +46,14 @@ def address(settings: Settings) -> str:
 
 
 @contextmanager
-def running(settings: Settings, status: int = 200) -> Iterator[httpx.Client]:
+def running(settings: Settings, status: int = 200, city: City | None = None) -> Iterator[httpx.Client]:
     """A client of a running page whose health is `status`; at the end it has stopped by itself."""
     stop = threading.Event()
     failures: list[BaseException] = []
 
     def run() -> None:
         try:
-            run_serve(settings, page_city(), stop)
+            run_serve(settings, city or page_city(), stop)
         except BaseException as error:  # noqa: BLE001  # told by the test below
             failures.append(error)
 

@@ -106,7 +106,7 @@ def test_time_to_empty_takes_the_upper_edge_and_the_open_gates() -> None:
 
 
 def test_a_zone_over_http(broker: MockBroker) -> None:
-    settings = settings_for(broker.kafka))
+    settings = settings_for(broker.kafka)
     with running(settings) as client:
         send(broker, live_message(LiveTable.INSIDE, inside_row(1), inside_row(2)),
              live_message(LiveTable.OUTLOOK, outlook_row(15, 310, 390)))
