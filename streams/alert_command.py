@@ -13,6 +13,7 @@ from schemas.errors import DrukteError
 from streams.operator_command import (
     AsJson,
     CommandId,
+    Door,
     For,
     NoteText,
     Role,
@@ -154,7 +155,7 @@ def unsuppress(
     door(url, settings, token, as_json=json).give("unsuppress", {**what, "role": role, "note": note, "id": command_id})
 
 
-def _give(kind: str, alert: str, role: str, text: str | None, where: Any, **more: str | None) -> None:
+def _give(kind: str, alert: str, role: str, text: str | None, where: Door, **more: str | None) -> None:
     where.give(kind, {"alert": alert, "role": role, "note": text, **more})
 
 
@@ -182,8 +183,7 @@ def _present(told: dict[str, Any]) -> Iterator[str]:
     one = told["alert"]
     yield _headline(one)
     people = f"{one['people']['text']} people" if one["people"] else "no band of people"
-    ahead = one["minutes_to_next"]["text"] if one["minutes_to_next"] else "cannot say"
-    yield f"  {told['site_name']}; {people}; to the next level: {ahead}"
+    yield f"  {told['site_name']}; {people}; {told['next_level']}"
     if one["acknowledged"]:
         yield f"  acknowledged by {one['acknowledged_by'] or 'a role that is no longer known'}"
     if one["assigned"]:

@@ -23,6 +23,7 @@ from streams import (
     levels_command,
     operator_command,
     privacy_command,
+    report_command,
     sensor_command,
     sighting_command,
     simulate_command,
@@ -46,6 +47,7 @@ app.add_typer(feed_command.app, name="feed")
 app.add_typer(baseline_command.app, name="baseline")
 app.add_typer(levels_command.app, name="levels")
 app.add_typer(privacy_command.app, name="privacy")
+app.add_typer(report_command.app, name="report")
 app.add_typer(zone_command.app, name="zone")
 app.add_typer(alert_command.app, name="alert")
 app.add_typer(operator_command.gate_app, name="gate")

@@ -28,6 +28,7 @@ SettingsFile = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="The service's own answer.")]
 CommandId = Annotated[str | None, typer.Option("--id", help="Of an earlier try: it is done once.")]
+At = Annotated[str | None, typer.Option("--time", help="When it was so, RFC 3339 with an offset; else now.")]
 For = Annotated[str, typer.Option("--for", help="How long, such as 45s, 30m or 2h.")]
 
 gate_app = typer.Typer(no_args_is_help=True, help="Tell that a gate is closed or open.")
@@ -209,7 +210,7 @@ def measure_taken(
 def zone_empty(
     zone: Annotated[str, typer.Argument(help="Key of the zone.")],
     role: Role,
-    at: Annotated[str | None, typer.Option("--time", help="When it was seen, RFC 3339 with an offset; else now.")] = None,
+    at: At = None,
     note: NoteText = None, url: Url = None, token: Token = None, settings: SettingsFile = None, json: AsJson = False,
     command_id: CommandId = None,
 ) -> None:
@@ -224,7 +225,7 @@ def zone_set(
     zone: Annotated[str, typer.Argument(help="Key of the zone.")],
     persons: Annotated[int, typer.Argument(help="How many people are in it.", min=0)],
     role: Role,
-    at: Annotated[str | None, typer.Option("--time", help="When it was so, RFC 3339 with an offset; else now.")] = None,
+    at: At = None,
     note: NoteText = None, url: Url = None, token: Token = None, settings: SettingsFile = None, json: AsJson = False,
     command_id: CommandId = None,
 ) -> None:

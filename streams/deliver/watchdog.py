@@ -146,7 +146,8 @@ class Watchdog:
         before = State.NORMAL if phase is Phase.SILENT or self._last is None else self._last.state_to
         silent_s = (blind.until_us - blind.since_us) / SECOND_US
         one = Transition(
-            alert_id=identity, seq=_SEQ[phase], site=SITE, place=PLACE, rule=RULE, severity="critical", measure=ENGINE_MEASURE,
+            alert_id=identity, seq=_SEQ[phase], site=SITE, place=PLACE, rule=RULE, severity="critical",
+            measure=ENGINE_MEASURE,
             unit="s", level_from=0, level_to=0, state_from=before, state_to=_STATES[phase],
             stale=phase is Phase.SILENT, window_start_us=blind.since_us, window_end_us=max(blind.until_us, at_us),
             people_low=None, people_high=None, percent_low=None, percent_high=None, coverage=0.0, profile="",

@@ -59,7 +59,7 @@ def make_app(show: Show, desk: SightingDesk, purges: PurgeDesk, commands: Comman
         Takes operators' commands; all else only reads.
     """
     drawn: dict[str, bytes] = {}
-    script, style = _asset("page.js").encode(), _asset("page.css").encode()
+    script, detail, style = (_asset(name).encode() for name in ("page.js", "detail.js", "page.css"))
 
     @get("/")
     async def root() -> Response[bytes]:
@@ -71,6 +71,10 @@ def make_app(show: Show, desk: SightingDesk, purges: PurgeDesk, commands: Comman
     @get("/page.js")
     async def page_script() -> Response[bytes]:
         return Response(script, media_type="text/javascript; charset=utf-8")
+
+    @get("/detail.js")
+    async def detail_script() -> Response[bytes]:
+        return Response(detail, media_type="text/javascript; charset=utf-8")
 
     @get("/page.css")
     async def page_style() -> Response[bytes]:
@@ -112,7 +116,7 @@ def make_app(show: Show, desk: SightingDesk, purges: PurgeDesk, commands: Comman
         return Response(msgspec.json.encode(told), status_code=200 if well else 503, media_type=JSON)
 
     return Litestar(
-        [root, page_script, page_style, events, state, sightings, purge, health, *zone_routes(show),
+        [root, page_script, detail_script, page_style, events, state, sightings, purge, health, *zone_routes(show),
          *alert_routes(show, commands)],
         exception_handlers=problem_handlers(), before_send=[_add_headers],
         openapi_config=None, logging_config=None,

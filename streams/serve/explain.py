@@ -2,6 +2,7 @@
 """Why an alert is: its place, the sensors behind it, rule, inputs, every change, notes and the plan. Pure."""
 
 import datetime as dt
+import math
 from typing import Any
 
 import msgspec
@@ -10,12 +11,17 @@ from schemas.alert import Transition
 from schemas.city import City
 from schemas.health import SensorState
 from schemas.ids import IdKind
+from schemas.rules import KINDS, Rule, RuleKind
 from streams.core.cards import Card, cards_for, site_of, zones_of
+from streams.serve.ahead import CANNOT_SAY
 from streams.serve.board import Alert, Board
 from streams.serve.document import AlertItem, Present
 from streams.serve.sensors import UNKNOWN_STATE
 from streams.serve.wording import CAUSES, SENSOR_STATES, STATES, level_word
 
+_FIELDS_OF = {
+    "min_people": RuleKind.DENSITY, "density_from_per_m2": RuleKind.STOP_AND_GO, "lead_min": RuleKind.FORECAST,
+}
 UNHEARD = "nog niets over gehoord"
 
 
@@ -99,12 +105,15 @@ class CardItem(msgspec.Struct, frozen=True, kw_only=True):
 class AlertDetail(msgspec.Struct, frozen=True, kw_only=True):
     """All that is known of an alert. `rule` is null where the city file no longer has it.
 
-    `notes` is null for those who may not read them; `transitions_missing` counts older ones that are not kept here.
+    `rule` has the limits that hold, in the unit of its kind. `next_level` says in words when it is reached, or that
+    nobody can say. `notes` is null for those who may not read them; `transitions_missing` counts older ones that are
+    not kept here.
     """
 
     alert: AlertItem
     site_name: str
     camera_url: str | None
+    next_level: str
     sensors: list[SensorFact]
     rule: dict[str, Any] | None
     inputs: Inputs
@@ -139,7 +148,8 @@ def detail(present: Present, city: City, alert: Alert, now: dt.datetime, *, with
     levels = _levels(present, last.place)
     return AlertDetail(
         alert=item, site_name=last.site if site is None else site.name, camera_url=_camera(city, last.place),
-        sensors=_sensors(board, city, last.place), rule=None if rule is None else msgspec.to_builtins(rule),
+        next_level=_next_level(present, last.place, item, now),
+        sensors=_sensors(board, city, last.place), rule=None if rule is None else _rule_facts(rule),
         inputs=_inputs(last), transitions=[_step(one, levels) for one in alert.history],
         transitions_missing=last.seq - len(alert.history),
         cards=[_card(one, board, last.opened_at_us) for one in cards_for(city, last.place, level, at_us)],
@@ -150,6 +160,22 @@ def detail(present: Present, city: City, alert: Alert, now: dt.datetime, *, with
 def _levels(present: Present, place: str) -> tuple[str, ...]:
     known = present.places.by_key(place)
     return () if known is None else known.levels
+
+
+def _next_level(present: Present, place: str, item: AlertItem, now: dt.datetime) -> str:
+    if item.minutes_to_next is not None:
+        return f"volgend niveau over {item.minutes_to_next.text}"
+    zone = present.zone(place, now)
+    return f"volgend niveau: {CANNOT_SAY}" if zone is None or zone.next is None else zone.next.text
+
+
+def _rule_facts(rule: Rule) -> dict[str, Any]:
+    """Without what belongs to other kinds, and with the limits that follow where none are written."""
+    others = {name for name, kind in _FIELDS_OF.items() if kind is not rule.kind}
+    facts = {name: value for name, value in msgspec.to_builtins(rule).items() if name not in others}
+    limits = {"limit": rule.raising, "clear": rule.clearing}
+    return facts | {name: None if math.isnan(value) else value for name, value in limits.items()} | {
+        "unit": KINDS[rule.kind].unit}
 
 
 def _camera(city: City, place: str) -> str | None:

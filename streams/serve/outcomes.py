@@ -6,6 +6,7 @@ Bound to one event loop: outcomes are taken in and waited for there.
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from schemas.command import Done, Outcome
 
@@ -13,12 +14,12 @@ KEPT = 5_000
 """Commands whose answers are remembered; a client that tries again does so within minutes."""
 
 
+@dataclass(slots=True)
 class Outcomes:
     """Outcomes by command and partition; the first of each stands, since a repeat says the same."""
 
-    def __init__(self) -> None:
-        self._known: dict[str, dict[int, Outcome]] = {}
-        self._waiting: dict[str, set[asyncio.Event]] = {}
+    _known: dict[str, dict[int, Outcome]] = field(default_factory=dict)
+    _waiting: dict[str, set[asyncio.Event]] = field(default_factory=dict, compare=False)
 
     def take(self, partition: int, outcome: Outcome) -> bool:
         """Take an answer in; whether it is new."""

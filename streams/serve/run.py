@@ -18,6 +18,7 @@ from streams.serve.commands import CommandDesk
 from streams.serve.document import Stream
 from streams.serve.door import make_app
 from streams.serve.purge import PurgeDesk
+from streams.serve.reports import report_routes
 from streams.serve.show import Show
 from streams.serve.sightings import SightingDesk
 from streams.settings import Settings
@@ -55,6 +56,8 @@ async def _serve(settings: Settings, city: City, stop: threading.Event) -> None:
     desk = SightingDesk(settings, lambda: show.city)
     commands = CommandDesk(settings, lambda: show.city, show.board, lambda: show.stream is Stream.OK)
     app = make_app(show, desk, PurgeDesk(settings, lambda: show.city), commands)
+    for route in report_routes(settings, show):
+        app.register(route)
     try:
         with stop_signals(stop), metrics_endpoint(settings.metrics, Process.SERVE, show.figures):
             await _run_until_stopped(settings, show, app, stop)

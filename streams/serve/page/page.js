@@ -14,6 +14,7 @@ const held = { sites: new Map(), zones: new Map(), gates: new Map(), roads: new 
 const told = new Map(); // what the live region has said of each alert
 let clock = null; // { city, timezone, speed, stream, logTime, now, heard }
 let connected = false;
+let detailId = null; // of the alert that is shown in full, by detail.js
 let source = null;
 let surroundings = []; // road works, closures, events and incidents, now or soon
 let heardMs = performance.now();
@@ -63,6 +64,7 @@ function take(event) {
   if (document_.context !== null) surroundings = document_.context;
   sayAlerts(document_.alerts, whole && told.size === 0);
   draw();
+  if (document_.alerts.some((alert) => alert.id === detailId)) refreshDetail();
 }
 
 function connect() {
@@ -275,13 +277,44 @@ function shownAlerts() {
 function drawAlerts() {
   const shown = shownAlerts();
   const list = byId("alerts");
-  const key = JSON.stringify(shown.map((alert) => [alert.id, alert.changes]));
+  const key = JSON.stringify(shown.map((alert) => [alert.id, alert.changes, trendOf(alert)]));
   const open = shown.filter((alert) => alert.open).length;
   setText(byId("open-count"), `(${open} open)`);
   byId("no-alerts").hidden = shown.length > 0;
   if (list.dataset.key === key) return;
   list.dataset.key = key;
+  const focused = list.contains(document.activeElement) ? document.activeElement.closest(".alert").dataset.alert : null;
   list.replaceChildren(...shown.map(alertLine));
+  // Whoever is at an alert's button stays there.
+  if (focused !== null) list.querySelector(`[data-alert="${CSS.escape(focused)}"] button`)?.focus();
+}
+
+// What is so of an alert beside its level, in words.
+function alertMarks(alert) {
+  const marks = [];
+  if (alert.exercise) marks.push("oefening");
+  if (alert.escalated) marks.push("geëscaleerd");
+  if (alert.acknowledged) marks.push(alert.acknowledged_by ? `bevestigd door ${alert.acknowledged_by}` : "bevestigd");
+  if (alert.assigned) marks.push(`toegewezen aan ${alert.assigned}`);
+  if (alert.suppressed) marks.push("onderdrukt");
+  return marks;
+}
+
+// As of the newest change; an alert on a step of the grid has none of its own: then the zone's.
+function trendOf(alert) {
+  const zone = held.zones.get(alert.place);
+  return alert.trend ?? (zone && !isStale(zone) ? zone.trend : null);
+}
+
+function alertFigure(alert) {
+  const figure = make("span", "percent");
+  if (!alert.open || alert.stale) return figure;
+  const trend = trendOf(alert);
+  const [arrow, meaning] = trend === null ? ["", ""] : ARROWS[trend];
+  const sign = make("span", "trend", arrow ? ` ${arrow}` : "");
+  sign.setAttribute("aria-hidden", "true");
+  figure.append(alert.percent ? ` ${alert.percent.text}` : "", sign, make("span", "hidden", meaning ? `, ${meaning}` : ""));
+  return figure;
 }
 
 function alertLine(alert) {
@@ -289,16 +322,28 @@ function alertLine(alert) {
   line.dataset.alert = alert.id;
   line.dataset.tone = alert.stale ? "none" : String(alert.tone);
   const what = make("p", "what");
-  what.append(make("span", "chip", alert.open ? alert.word : "voorbij"), ` ${alert.name}`);
+  what.append(make("span", "chip", alert.open ? alert.word : "voorbij"), ` ${alert.name}`, alertFigure(alert));
   const since = timeText(Date.parse(alert.opened_at));
   const span = alert.open ? `sinds ${since}` : `${since}–${timeText(Date.parse(alert.at))}`;
   const facts = [`regel ${alert.rule}`, alert.severity_word, span, alert.open ? alert.state_word : `hoogste ${alert.worst_word}`];
+  if (alert.open) facts.push(alert.certainty);
+  if (alert.open && alert.minutes_to_next) facts.push(`volgend niveau over ${alert.minutes_to_next.text}`);
   line.append(what, make("p", "life", facts.join(" · ")));
   if (alert.changes > 1) {
-    const steps = alert.life.map((change) => `${timeText(Date.parse(change.at))} ${change.state === "resolved" ? "voorbij" : change.word}`);
-    const left = alert.changes > LIFE_SHOWN ? ["…"] : [];
-    line.append(make("p", "life", [...left, ...steps.slice(-LIFE_SHOWN)].join(" → ")));
+    // A change of a flag alone is no step: marks tell it.
+    const word = (change) => change.state === "resolved" ? "voorbij" : change.word;
+    const steps = alert.life.filter((change, at, all) => at === 0 || word(change) !== word(all[at - 1]))
+      .map((change) => `${timeText(Date.parse(change.at))} ${word(change)}`);
+    const left = steps.length > LIFE_SHOWN || alert.changes > alert.life.length ? ["…"] : [];
+    if (steps.length + left.length > 1) line.append(make("p", "life", [...left, ...steps.slice(-LIFE_SHOWN)].join(" → ")));
   }
+  const marks = make("p", "marks");
+  marks.append(...alertMarks(alert).map((mark) => make("span", "", mark)));
+  const look = make("button", "", "Bekijken");
+  look.type = "button";
+  look.setAttribute("aria-label", `Bekijken: ${alert.word}, ${alert.name}, regel ${alert.rule}`);
+  look.addEventListener("click", () => openDetail(alert.id));
+  line.append(marks, look);
   return line;
 }
 

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where reports read: the database with a reader's rights, and the topics while the database is away."""
+
+import datetime as dt
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, LiteralString
+
+import msgspec
+import psycopg
+from psycopg.rows import dict_row
+
+from schemas.alert import Transition
+from schemas.city import City
+from schemas.command import Outcome
+from schemas.errors import DrukteError, RefusedError, TransientError
+from schemas.health import HEALTH_SCHEMAS, HealthTable, SensorState
+from schemas.ids import IdKind
+from schemas.live import SCHEMAS, LiveTable
+from schemas.log import Topic
+from streams import storage
+from streams.reports.handover import Handover, handover, handover_text
+from streams.reports.material import LostSensor, Material, Origin, ZoneRow, stories
+from streams.reports.shift import Shift, shift, shift_text
+from streams.reports.situation import Situation, situation, situation_text
+from streams.reports.wording import Language
+from streams.serve.tail import Tail
+from streams.settings import Settings
+from streams.writer.rows import RowBuffer
+
+SECOND_US = 1_000_000
+HOUR_US = 3600 * SECOND_US
+MARGIN_US = HOUR_US
+"""Rows are read from so long before the begin: what stood at the begin was said before it."""
+READ_LIMIT_S = 60.0
+LIVE_AN_HOUR = 1_500
+ALL = 1 << 40
+LOST_STATES = (SensorState.SILENT, SensorState.STUCK, SensorState.FAULTY)
+_TRANSITIONS: LiteralString = """
+SELECT * FROM live.transition WHERE at <= %(until)s AND alert_id IN (
+    SELECT alert_id FROM live.alert WHERE at >= %(from)s OR state_to IN ('firing', 'recovering'))
+ORDER BY alert_id, seq"""
+_OUTCOMES: LiteralString = """
+SELECT * FROM live.command_outcome WHERE measure <> '' AND at >= %(oldest)s AND at <= %(until)s"""
+_ROWS: LiteralString = """
+SELECT * FROM live.zone_minute WHERE window_start >= %(rows_from)s AND window_start < %(until)s
+    AND zone = ANY(%(zones)s)"""
+_HEALTH: LiteralString = """
+SELECT DISTINCT ON (sensor) sensor, at, state, since FROM live.sensor_health
+WHERE at <= %(until)s AND at > %(until)s - interval '2 hours' ORDER BY sensor, at DESC"""
+
+Report = Handover | Situation | Shift
+Values = dict[str, Any]
+
+
+class ReportKind(StrEnum):
+    """The reports there are."""
+
+    HANDOVER = "handover"
+    SITUATION = "situation"
+    SHIFT = "shift"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Which report, of which time, and of which site (None = all); times are log times in microseconds."""
+
+    kind: ReportKind
+    from_us: int
+    until_us: int
+    site: str | None = None
+
+
+def report(settings: Settings, city: City, wish: Wish) -> Report:
+    """Read and make a report.
+
+    Raises
+    ------
+    TransientError
+        Neither database nor broker answers.
+    FatalError
+        The broker does not let us in.
+    """
+    return made(wish.kind, _of_site(material(settings, city, wish), wish.site))
+
+
+def made(kind: ReportKind, found: Material) -> Report:
+    """The report of some material."""
+    if kind is ReportKind.HANDOVER:
+        return handover(found)
+    return situation(found) if kind is ReportKind.SITUATION else shift(found)
+
+
+def text_of(made_report: Report, language: Language) -> str:
+    """A report as plain text."""
+    if isinstance(made_report, Handover):
+        return handover_text(made_report, language)
+    if isinstance(made_report, Situation):
+        return situation_text(made_report, language)
+    return shift_text(made_report, language)
+
+
+def material(settings: Settings, city: City, wish: Wish) -> Material:
+    """What the database has, else what the topics have; raises as `report`."""
+    try:
+        return from_database(settings.database.uri, city, wish)
+    except (DrukteError, psycopg.Error):
+        # The report itself says where it comes from.
+        return from_topics(settings, city, wish)
+
+
+def _of_site(found: Material, site: str | None) -> Material:
+    if site is None:
+        return found
+    return replace(
+        found, city=msgspec.structs.replace(found.city, sites={site: found.city.sites[site]}),
+        transitions=[one for one in found.transitions if one.site == site],
+        lost=[one for one in found.lost if one.site == site])
+
+
+def from_database(uri: str, city: City, wish: Wish) -> Material:
+    """Read the live tier in one read-only transaction; raises `TransientError` and psycopg's errors."""
+    with storage.connect(uri, "drukte report") as connection:
+        connection.read_only = True
+        with connection.transaction(), connection.cursor(row_factory=dict_row) as cursor:
+            values: Values = {"from": _time(wish.from_us), "until": _time(wish.until_us),
+                              "rows_from": _time(wish.from_us - MARGIN_US)}
+            told = [_transition(row) for row in cursor.execute(_TRANSITIONS, values)]
+            values["oldest"] = _time(min((one.opened_at_us for one in told), default=wish.from_us))
+            done = [_outcome(row) for row in cursor.execute(_OUTCOMES, values)]
+            values["zones"] = _zones(city, wish, told)
+            keys = _keys(city)
+            rows = [_zone_row(keys, row) for row in cursor.execute(_ROWS, values)] if values["zones"] else []
+            standing = {row["sensor"]: row for row in cursor.execute(_HEALTH, values)}
+    return Material(
+        city.file, city.roads, wish.from_us, wish.until_us, told, done, rows, _lost(city, standing.values()),
+        Origin.DATABASE)
+
+
+def _zones(city: City, wish: Wish, told: Iterable[Transition]) -> list[int]:
+    """Numbers of the zones whose windows the report needs."""
+    if wish.kind is ReportKind.HANDOVER:
+        return []
+    numbers = city.ids[IdKind.ZONE]
+    wanted = city.file.zones if wish.kind is ReportKind.SITUATION else {one.place for one in told}
+    return [numbers[key] for key in wanted if key in city.file.zones]
+
+
+def from_topics(settings: Settings, city: City, wish: Wish) -> Material:
+    """Read `alerts` whole (7 days) and the end of `live` (72 hours at most).
+
+    Raises
+    ------
+    TransientError
+        The broker does not answer.
+    """
+    hours = (wish.until_us - wish.from_us + MARGIN_US) / HOUR_US
+    back = {Topic.LIVE: round(LIVE_AN_HOUR * (hours + 1)), Topic.ALERTS: ALL}
+    buffer = RowBuffer()
+    for message in _messages(Tail(settings.kafka, "drukte-report", back)):
+        try:
+            buffer.add(message)
+        except RefusedError:
+            continue  # its dead letter is the writer's
+    names = SCHEMAS[LiveTable.ZONE].names
+    wanted = set(_zones(city, wish, buffer.transitions.values()))
+    first_us = wish.from_us - MARGIN_US
+    zone_rows = (dict(zip(names, row, strict=True)) for row in buffer.live[LiveTable.ZONE].values())
+    keys = _keys(city)
+    rows = [_zone_row(keys, row) for row in zone_rows if row["zone"] in wanted]
+    told = [one for one in buffer.transitions.values() if one.at_us <= wish.until_us]
+    found = Material(
+        city.file, city.roads, wish.from_us, wish.until_us, told,
+        [one for one in buffer.outcomes.values() if one.measure],
+        [row for row in rows if first_us <= row.start_us < wish.until_us], _lost(city, _standing(buffer, wish)),
+        Origin.TOPICS)
+    # As from the database: alerts that ended before the time are no part of it.
+    kept = {story.first.alert_id for story in stories(found) if story.is_open or story.last.at_us >= wish.from_us}
+    return replace(found, transitions=[one for one in told if one.alert_id in kept])
+
+
+def _messages(tail: Tail) -> Iterator[Any]:
+    until_s = time.monotonic() + READ_LIMIT_S
+    try:
+        tail.open()
+        while not tail.caught_up:
+            yield from tail.poll()
+            if time.monotonic() > until_s:
+                raise TransientError("topics live and alerts: not read to their ends; is the broker there?")
+    finally:
+        tail.close()
+
+
+def _standing(buffer: RowBuffer, wish: Wish) -> Iterable[Values]:
+    """By sensor, what was told of it last."""
+    names = [{"from": "from_at", "until": "until_at"}.get(name, name)
+             for name in HEALTH_SCHEMAS[HealthTable.HEALTH].names]
+    newest: dict[int, Values] = {}
+    for row in buffer.health[HealthTable.HEALTH].values():
+        values = dict(zip(names, row, strict=True))
+        if _us(values["at"]) <= wish.until_us and (
+            values["sensor"] not in newest or values["at"] > newest[values["sensor"]]["at"]
+        ):
+            newest[values["sensor"]] = values
+    return newest.values()
+
+
+def _lost(city: City, standing: Iterable[Values]) -> list[LostSensor]:
+    keys = {number: key for key, number in city.ids[IdKind.SENSOR].items()}
+    found = []
+    for values in standing:
+        sensor = city.file.sensors.get(keys.get(values["sensor"], ""))
+        if sensor is None or values["state"] not in LOST_STATES:
+            continue
+        place = city.file.zones.get(sensor.zone or "") or city.file.gates.get(sensor.gate or "")
+        if place is not None:
+            found.append(LostSensor(keys[values["sensor"]], place.site, values["state"], _us(values["since"])))
+    return sorted(found, key=lambda one: one.sensor)
+
+
+def _transition(row: Values) -> Transition:
+    return msgspec.convert(_with_times(row, ("window_start", "window_end", "opened_at", "at")), Transition)
+
+
+def _outcome(row: Values) -> Outcome:
+    return msgspec.convert(_with_times(row, ("at",)), Outcome)
+
+
+def _with_times(row: Values, times: Iterable[str]) -> Values:
+    return row | {f"{name}_us": _us(row[name]) for name in times}
+
+
+def _zone_row(keys: dict[int, str], row: Values) -> ZoneRow:
+    start_us = _us(row["window_start"])
+    return ZoneRow(
+        keys[row["zone"]], start_us, start_us + row["span_s"] * SECOND_US, row["people_low"],
+        row["people_high"], row["percent_low"], row["percent_high"], row["level"], row["trend"], row["coverage"])
+
+
+def _keys(city: City) -> dict[int, str]:
+    return {number: key for key, number in city.ids[IdKind.ZONE].items()}
+
+
+def _us(at: dt.datetime) -> int:
+    return round(at.timestamp() * SECOND_US)
+
+
+def _time(at_us: int) -> dt.datetime:
+    return dt.datetime.fromtimestamp(at_us / SECOND_US, dt.UTC)

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Words of the reports in Dutch and English. Pure."""
+
+import datetime as dt
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from schemas.alert import Certainty, State
+from schemas.health import SensorState
+
+ARROWS = {-1: "↓", 0: "→", 1: "↑"}
+
+
+class Language(StrEnum):
+    """In which a report is written."""
+
+    DUTCH = "nl"
+    ENGLISH = "en"
+
+
+_ENGLISH = {
+    Certainty.SURE: "sure", Certainty.LIKELY: "likely", Certainty.UNSURE: "unsure",
+}
+_STATES = {
+    State.FIRING: ("actief", "active"), State.RECOVERING: ("neemt af", "easing"), State.RESOLVED: ("voorbij", "over"),
+}
+_SENSORS = {
+    SensorState.UNHEARD: ("nooit gehoord", "never heard"), SensorState.SILENT: ("stil", "silent"),
+    SensorState.STUCK: ("staat vast", "stuck"), SensorState.FAULTY: ("defect", "faulty"),
+}
+
+
+class Speech:
+    """One language, in the time zone of one city.
+
+    Parameters
+    ----------
+    language : Language
+    timezone : str
+    """
+
+    def __init__(self, language: Language, timezone: str) -> None:
+        self._dutch = language is Language.DUTCH
+        self._zone = ZoneInfo(timezone)
+
+    def say(self, dutch: str, english: str) -> str:
+        """One of the two."""
+        return dutch if self._dutch else english
+
+    def clock(self, at_us: int) -> str:
+        """A time of day with its date."""
+        return f"{dt.datetime.fromtimestamp(at_us / 1e6, self._zone):%d-%m %H:%M}"
+
+    def percent(self, low: float | None, high: float | None) -> str:
+        """A band of the permitted capacity, rounded outwards."""
+        if low is None or high is None:
+            return self.say("percentage onbekend", "percentage unknown")
+        first, last = int(low), -int(-high // 1)
+        return f"{first} %" if first == last else f"{first}-{last} %"
+
+    def certainty(self, word: Certainty) -> str:
+        """How sure it is."""
+        return str(word) if self._dutch else _ENGLISH[word]
+
+    def state(self, state: State) -> str:
+        """The state of an alert."""
+        return self.say(*_STATES.get(state, (str(state), str(state))))
+
+    def sensor(self, state: int) -> str:
+        """The state of a sensor."""
+        words = _SENSORS.get(SensorState(state)) if state in list(SensorState) else None
+        return self.say(*(words or (str(state), str(state))))
+
+    def level(self, level: int | None, word: str) -> str:
+        """A level by its number and the profile's word, which stays as the city file has it."""
+        if level is None:
+            return self.say("geen gegevens", "no data")
+        return f"{level} {word}".strip()
