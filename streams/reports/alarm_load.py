@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from schemas.alert import State, Transition
+from schemas.rules import Severity
 
 SLOT_US = 600_000_000
 HOUR_US = 3_600_000_000
@@ -85,7 +86,8 @@ def alarm_load(times_us: Iterable[int], from_us: int, until_us: int) -> AlarmLoa
 def alarms_of(told: Sequence[Transition]) -> list[Alarm]:
     """The alarms among transitions, in the order of their opening.
 
-    An alert that is suppressed or inhibited in the step of its opening is none: nobody was called.
+    An alarm asks an operator to do something: an alert of severity `info` is shown and calls nobody, and one that is
+    suppressed or inhibited in the step of its opening called nobody either.
     """
     first: dict[str, Transition] = {}
     quiet: set[str] = set()
@@ -98,7 +100,7 @@ def alarms_of(told: Sequence[Transition]) -> list[Alarm]:
             ended_us[one.alert_id] = one.at_us
     return sorted(
         (Alarm(key, one.place, one.rule, one.severity, one.opened_at_us, ended_us.get(key))
-         for key, one in first.items() if key not in quiet),
+         for key, one in first.items() if key not in quiet and one.severity != Severity.INFO),
         key=lambda alarm: (alarm.opened_us, alarm.place, alarm.rule))
 
 

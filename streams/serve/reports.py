@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reports over HTTP: the same as `drukte report`, bands only."""
+"""Reports over HTTP: the same as `drukte report`, bands only.
+
+What reads the database is imported when the first report is asked for: the page itself knows no database.
+"""
 
 import asyncio
 from http import HTTPStatus
@@ -12,9 +15,6 @@ from litestar.params import FromPath
 from schemas.errors import FatalError, TransientError
 from streams.clock import now_us
 from streams.http_problem import AnyRequest, Problem
-from streams.report_command import wish_of
-from streams.report_sources import ReportKind, report, text_of
-from streams.reports.wording import Language
 from streams.serve.show import Show
 from streams.settings import Settings
 
@@ -29,6 +29,9 @@ def report_routes(settings: Settings, show: Show) -> list[HTTPRouteHandler]:
 
     @get("/api/reports/{kind:str}")
     async def made(kind: FromPath[str], request: AnyRequest) -> Response[bytes]:
+        from streams.report_command import wish_of
+        from streams.report_sources import ReportKind, report, text_of
+        from streams.reports.wording import Language
         given = request.query_params
         language = given.get("language")
         if kind not in list(ReportKind) or (language is not None and language not in list(Language)):

@@ -192,9 +192,12 @@ def test_a_token_opens_its_own_role_and_the_notes(broker: MockBroker) -> None:
         [message] = broker.read(Topic.NOTES, bool)
         kept = decode_note(message.value() or b"")
         assert (kept.text, kept.alert_id, kept.site) == ("steward belt terug", key, "centrum")
-        shown = client.get(f"/api/alerts/{key}", headers=bearer("o" * 20))
-        assert [one["text"] for one in shown.json()["notes"]] == ["steward belt terug"]
-        assert shown.json()["transitions"][-1]["note_id"] == kept.id
+        def read() -> Any:
+            return client.get(f"/api/alerts/{key}", headers=bearer("o" * 20)).json()
+
+        wait_until(lambda: read()["notes"] and read()["transitions"][-1]["note_id"], LIMIT_S, "the note is shown")
+        assert [one["text"] for one in read()["notes"]] == ["steward belt terug"]
+        assert read()["transitions"][-1]["note_id"] == kept.id
         unread = client.get(f"/api/alerts/{key}")
         assert unread.json()["notes"] is None
         others = [one.value() or b"" for topic in (Topic.SITE_LOG, Topic.ALERTS) for one in broker.read(topic, bool)]

@@ -269,8 +269,8 @@ function shownAlerts() {
   const shown = [...held.alerts.values()].filter(
     (alert) => alert.open || nowMs() - Date.parse(alert.at) <= CLOSED_SHOWN_MS,
   );
-  // Open ones first, of these the worst, then the newest.
-  const rank = (alert) => (alert.open ? 100 + alert.level : 0);
+  // Open ones first, of these those that call somebody, then the worst, then the newest.
+  const rank = (alert) => (alert.open ? 100 + alert.level + (alert.suppressed ? 0 : 50) : 0);
   return shown.sort((one, other) => rank(other) - rank(one) || Date.parse(other.at) - Date.parse(one.at));
 }
 
