@@ -105,11 +105,12 @@ def _load(days: list[Day], rest: list[Day]) -> Section:
         ("stale (open longer than 8 h)", str(len(standing))),
     ]
     return Section(
-        title="Alarm load of one operator", text="One operator has the whole city. An alarm is a warning or critical "
-        "alert (info is shown and calls nobody) that opens and is neither suppressed nor inhibited in that step; "
-        "nobody suppresses or acknowledges anything. On a day with every site full all 14 zones have an event at once "
-        "and some sensors get stuck, drop out or have wrong clocks. Goals of EEMUA 191 and ISA-18.2, held on the busiest "
-        "such day: what exceeds them there is the number of places that truly reach a level at the same time.",
+        title="Alarm load of one operator",
+        text="One operator has the whole city. An alarm is a warning or critical alert (info is shown and calls "
+        "nobody) that opens and is neither suppressed nor inhibited in that step; nobody suppresses or acknowledges "
+        "anything. On a day with every site full all 14 zones have an event at once and some sensors get stuck, drop "
+        "out or have wrong clocks. Goals of EEMUA 191 and ISA-18.2, held on the busiest such day: what exceeds them "
+        "there is the number of places that truly reach a level at the same time.",
         # An event squeezed into so short a time says nothing of a shift.
         columns=("figure", "value"), rows=rows, goals=[] if not rest else [
             Goal("alarm load: mean an hour on the busiest day", load.per_hour, None, 6.0),
