@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.truth.__main__ import PARTS, sections_of
+from benchmarks.truth.__main__ import PAGE, PARTS, read_results, sections_of
 from benchmarks.truth.page import page
 from benchmarks.truth.section import Goal, Recorded, Section
 
@@ -83,3 +83,9 @@ def test_no_level_that_is_clearly_reached_goes_untold_and_none_is_made_up() -> N
 
 def test_noise_around_a_limit_is_one_alert() -> None:
     assert missed(goals("alerts", "noise around a limit")) == []
+
+
+def test_the_page_is_what_was_recorded() -> None:
+    known = read_results()
+    assert list(known) and set(known) <= set(PARTS)
+    assert PAGE.read_text() == page([known[part] for part in PARTS if part in known])

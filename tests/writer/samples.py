@@ -50,7 +50,8 @@ def road_row(zone: int = 7, minute: int = 0, vehicles: float | None = 12.0, **ch
     row: Row = {
         "zone": zone, "vehicle_class": "anyVehicle", "window_start": NOON + minute * MINUTE, "span_s": 60,
         "vehicles": vehicles, "speed_km_h": 87.5, "coverage": 1.0, "speed_coverage": 0.5, "status": Status.OK,
-        "revision": 0,
+        "revision": 0, "flow_veh_h_lane": None, "density_low_veh_km_lane": None, "density_high_veh_km_lane": None,
+        "service_level": None,
     }
     return row | changes
 
