@@ -156,7 +156,7 @@ def test_a_gateway_numbers_each_reading_by_the_version_of_its_time(
         with httpx.Client(base_url=f"http://127.0.0.1:{settings.gateway.port}", timeout=20) as client:
             wait_until(lambda: _status(client) == 200, LIMIT_S, "the gateway is well")
             shown_us = begin_us + round((wall_us() - clock.wall_start_us) * SPEED)
-            at_us = (shown_us // MINUTE_US + 4) * MINUTE_US
+            at_us = (shown_us // MINUTE_US + 8) * MINUTE_US
             publish(settings, second, at_us)
 
             def taken(second_after: int) -> bool:
