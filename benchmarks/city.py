@@ -71,8 +71,8 @@ def camera_city(zones: int, sites: int = 1, interval_s: int = 10) -> str:
 
 
 def crowded_city(sensors: int, zones: int, interval_s: int = 1) -> str:
-    """A city file of one site with many cameras a zone, each of which sees its share."""
-    parts = [_HEAD, '[sites.site-0]\nname = "Site 0"\n']
+    """A city file of one site with many cameras a zone, each of which sees its share, and two level rules."""
+    parts = [_HEAD, _RULES, '[sites.site-0]\nname = "Site 0"\n']
     for zone in range(zones):
         parts += _zone(f"zone-{zone}", 0, zone)
     for number in range(sensors):

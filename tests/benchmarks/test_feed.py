@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from benchmarks.city import camera_city, counter_city, write_city
+from benchmarks.city import camera_city, counter_city, crowded_city, write_city
 from benchmarks.feed import START_US, log_messages, native_readings
 from schemas.alert import Transition
 from schemas.feeds.native import decode_messages
@@ -52,3 +52,8 @@ def test_a_city_of_counters_keeps_each_sensor_in_the_partition_of_its_site(tmp_p
     partition = partition_of_sensor(city, 3)
     numbers = msgspec.to_builtins(city.ids.numbers)["sensor"]
     assert [{int(partition[numbers[key]]) for key in mine} for mine in sensors] == [{1}, {2}, {0}]
+
+
+def test_a_crowded_city_is_sound(tmp_path: Path) -> None:
+    city = write_city(tmp_path / "city.toml", crowded_city(60, 3))
+    assert {sensor.zone for sensor in city.file.sensors.values()} == {"zone-0", "zone-1", "zone-2"}
