@@ -84,6 +84,16 @@ class Event(_Strict, frozen=True, kw_only=True, rename={"from_": "from"}):
     expected_visitors: Annotated[int, msgspec.Meta(gt=0)] | None = None
     plan: str | None = None
 
+    @property
+    def from_us(self) -> int:
+        """Its begin, microseconds since 1970, UTC."""
+        return round(self.from_.timestamp() * 1_000_000)
+
+    @property
+    def until_us(self) -> int:
+        """Its end, microseconds since 1970, UTC."""
+        return round(self.until.timestamp() * 1_000_000)
+
 
 class Plan(_Strict, frozen=True, kw_only=True):
     """The measures of a plan, by key; `always` plans hold without an event too."""

@@ -65,7 +65,7 @@ def _plans(city: City, site: str, at_us: int) -> Iterator[tuple[str, Plan, str]]
     lasting = {
         event.plan: key for key, event in reversed(city.file.events.items())
         if event.plan is not None and site in event.sites
-        and round(event.from_.timestamp() * 1e6) <= at_us < round(event.until.timestamp() * 1e6)
+        and event.from_us <= at_us < event.until_us
     }
     for key, plan in city.file.plans.items():
         if plan.always or key in lasting:

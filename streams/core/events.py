@@ -65,8 +65,4 @@ def _lasting(city: City, layout: Layout, key: str, plain: Floats) -> _Lasting:
             if layout.place_site[zone] in event.sites:
                 limits = level_people(city.file.zones[layout.place_key[zone]], profile)[: plain.shape[1]]
                 people[zone, : len(limits)] = limits
-    return _Lasting(key, _us(event.from_.timestamp()), _us(event.until.timestamp()), people)
-
-
-def _us(second: float) -> int:
-    return round(second * 1_000_000)
+    return _Lasting(key, event.from_us, event.until_us, people)

@@ -196,14 +196,13 @@ def _plans(city: City, layout: Layout, sites: list[str], first_site: int, figure
     for event in city.file.events.values():
         if event.expected_visitors is None:
             continue
-        from_us, until_us = (round(at.timestamp() * 1e6) for at in (event.from_, event.until))
         zones = [int(at) for at in layout.places_of(PlaceKind.ZONE) if layout.place_site[at] in event.sites]
         area_m2 = sum(figures.area_m2[zone] for zone in zones)
         for zone in zones:
             visitors = event.expected_visitors * figures.area_m2[zone] / area_m2
-            found.append(usual_curve(zone, from_us, until_us, visitors))
+            found.append(usual_curve(zone, event.from_us, event.until_us, visitors))
             site = first_site + sites.index(layout.place_site[zone])
-            found.append(usual_curve(site, from_us, until_us, visitors))
+            found.append(usual_curve(site, event.from_us, event.until_us, visitors))
     return found
 
 

@@ -24,6 +24,7 @@ from streams.gateway.access import bearer_token, fits_any
 from streams.gateway.producer import LogProducer
 from streams.http_problem import Problem
 from streams.serve.board import Board
+from streams.serve.posts import check_json, is_on_loopback
 from streams.settings import Settings
 
 BODY_BYTES = 16_384
@@ -35,7 +36,6 @@ OPERATOR_COMMANDS: dict[str, type[Any]] = {
     str(one.__struct_config__.tag): one for one in OperatorCommand.__args__
 }
 """By their tag; services' own commands are not taken here."""
-_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 log = structlog.get_logger(__name__)
 
@@ -89,9 +89,7 @@ class CommandDesk:
         Problem
             With a status and what to do; 409 where the fold refused it.
         """
-        # A page of another origin cannot send this type without asking first, and nobody answers that question.
-        if content_type.partition(";")[0].strip().lower() != "application/json":
-            raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Content-Type has to be application/json")
+        check_json(content_type)
         self._check_allowed(authorization, None)
         command, text = _decoded(body)
         self._check_allowed(authorization, command.role)
@@ -105,7 +103,7 @@ class CommandDesk:
 
     def _fits(self, authorization: str, hashes: list[str]) -> bool:
         if not self._tokens:
-            return self._settings.serve.host in _LOOPBACK
+            return is_on_loopback(self._settings)
         return fits_any(bearer_token(authorization), hashes)
 
     def _check_allowed(self, authorization: str, role: str | None) -> None:

@@ -13,6 +13,7 @@ from schemas.errors import RefusedError, TransientError
 from streams.gateway.access import bearer_token, fits_any
 from streams.http_problem import Problem
 from streams.sensor_purge import purge_sensor
+from streams.serve.posts import check_json
 from streams.settings import Settings
 
 RETRY_S = 5
@@ -50,9 +51,7 @@ class PurgeDesk:
         Problem
             With a status and what to do.
         """
-        # A page of another origin cannot send this type without asking first, and nobody answers that question.
-        if content_type.partition(";")[0].strip().lower() != "application/json":
-            raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Content-Type has to be application/json")
+        check_json(content_type)
         self._check_allowed(authorization)
         try:
             purge = await asyncio.to_thread(purge_sensor, self._settings, self._city(), key)

@@ -20,6 +20,7 @@ from streams.core.layout import partition_of_site
 from streams.gateway.access import bearer_token, fits_any
 from streams.gateway.producer import LogProducer
 from streams.http_problem import Problem
+from streams.serve.posts import check_json, is_on_loopback
 from streams.settings import Settings
 
 BODY_BYTES = 4_096
@@ -27,7 +28,6 @@ AHEAD_S = 30.0
 """So far may the clock of a telephone be ahead."""
 RETRY_S = 5
 SOURCE = "serve"
-_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 log = structlog.get_logger(__name__)
 
@@ -90,9 +90,7 @@ class SightingDesk:
         Problem
             With a status and what to do.
         """
-        # A page of another origin cannot send this type without asking first, and nobody answers that question.
-        if content_type.partition(";")[0].strip().lower() != "application/json":
-            raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Content-Type has to be application/json")
+        check_json(content_type)
         self._check_allowed(authorization, None)
         told = _decoded(body)
         self._check_allowed(authorization, told.role)
@@ -103,7 +101,7 @@ class SightingDesk:
     def _check_allowed(self, authorization: str, role: Role | None) -> None:
         """Whether the token fits `role`, or any role at all; without tokens only a service on loopback takes any."""
         if not self._tokens:
-            if self._settings.serve.host not in _LOOPBACK:
+            if not is_on_loopback(self._settings):
                 raise Problem(HTTPStatus.FORBIDDEN, "no role may tell sightings here; see serve.sighting_tokens")
             return
         roles = self._tokens.values() if role is None else [self._tokens.get(role, [])]
