@@ -71,10 +71,13 @@ def body(message: paho.MQTTMessage) -> dict[str, Any]:
 
 
 def kept(port: int) -> dict[str, str]:
-    """Topic to id of what the broker keeps, as a new subscriber sees it; a last message shows the end."""
+    """Topic to id of what the broker keeps, as a new subscriber sees it; a message of its own shows the end.
+
+    Live messages may come after that one: an engine that connects again says what it knows at any moment.
+    """
     with Listener(port) as fresh:
         fresh._client.publish("den-haag/end", b'{"id": "end"}', qos=1)
-        fresh.wait("end")
+        wait_until(lambda: "end" in fresh.ids, LIMIT_S, "the end of what is kept")
         return {one.topic: body(one)["id"] for one in fresh.seen if one.retain}
 
 
