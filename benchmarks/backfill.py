@@ -22,7 +22,7 @@ from schemas.city_timeline import Timeline
 from schemas.reading import Batch, Metric
 from schemas.seal import Seal
 from streams.backfill import CELLS_AT_ONCE, Bounds, Collector, Report, fold
-from streams.backfill_runs import Piece
+from streams.recorded import Piece
 from streams.writer.database import Database
 from streams.writer.ledger_topic import LedgerTopic
 from streams.writer.release import Place, Release

@@ -15,7 +15,7 @@ from typing import Self
 
 import msgspec
 import psycopg
-from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
@@ -35,6 +35,8 @@ from tests.services.timescale import TimescaleServer
 
 LIMIT_S = 300.0
 """No single measurement takes longer; what does has failed."""
+LEADERLESS = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE,
+              KafkaError.UNKNOWN_TOPIC_OR_PART)
 TOPIC_LIMIT_S = 60.0
 TICKS_A_S = os.sysconf("SC_CLK_TCK")
 
@@ -300,11 +302,24 @@ class Tail:
                                    "enable.auto.commit": False, "fetch.wait.max.ms": 20, "log_level": 2})
         places = [TopicPartition(topic.value, number) for topic in topics for number in range(kafka.partitions)]
         for place in places:
-            low, high = self._consumer.get_watermark_offsets(place, timeout=30)
-            place.offset = high if from_end else low
+            place.offset = self._limits(place)[1 if from_end else 0]
         self._consumer.assign(places)
         self.messages: list[tuple[int, Message]] = []
         """With the wall clock in ns at which each was seen."""
+
+    def _limits(self, place: TopicPartition) -> tuple[int, int]:
+        """First and next offset; a partition that was just made has no leader for a moment."""
+        found: list[tuple[int, int]] = []
+
+        def answered() -> bool:
+            try:
+                found.append(self._consumer.get_watermark_offsets(place, timeout=30))
+            except KafkaException as error:
+                if error.args[0].code() not in LEADERLESS:
+                    raise
+            return bool(found)
+        wait_until(answered, TOPIC_LIMIT_S, f"{place.topic}[{place.partition}] has a leader")
+        return found[0]
 
     def listen(self, within_s: float = 0.02) -> list[tuple[int, Message]]:
         """What has come since the last call."""

@@ -3,6 +3,7 @@
 
 # ruff: noqa: S608  The queries are put together from constants of this package; nothing comes from outside.
 from dashboards import wording
+from dashboards.look import NO_DATA
 from dashboards.wording import MOMENT
 
 FRESH = "interval '20 minutes'"
@@ -27,20 +28,25 @@ FROM (
 ) AS ahead
 ORDER BY at"""
 
+INSIDE_DENSITY_COURSE = f"""
+SELECT i.window_start AS time, i.density_low_per_m2 AS "ten minste", i.density_high_per_m2 AS "ten hoogste"
+FROM live.inside_minute AS i
+WHERE i.zone = ({_NUMBER}) AND i.window_start BETWEEN $__timeFrom()::timestamptz AND $__timeTo()::timestamptz
+ORDER BY i.window_start"""
+
 INSIDE_NOW = f"""
-SELECT coalesce(live.people_text(i.inside_low, i.inside_high), '–') AS "Binnen",
-    coalesce(live.range_text(i.percent_low, i.percent_high, 0) || ' %', '–') AS "Van het toegestane",
+SELECT coalesce(live.range_text(i.percent_low, i.percent_high, 0) || ' %', '–') AS "Van het toegestane",
+    coalesce(live.people_text(i.inside_low, i.inside_high), '–') AS "Binnen",
+    coalesce(live.range_text(i.density_low_per_m2, i.density_high_per_m2, 2), '{NO_DATA}')
+        AS "Personen per m², volgens de poorten",
     floor(i.coverage * 100 + 0.0001)::integer || ' %' AS "Poorten gezien",
     coalesce(CASE i.correction WHEN 'area-sensor' THEN 'naar camera' WHEN 'devices' THEN 'naar apparaten'
         WHEN 'empty-hour' THEN 'leeg volgens het uur' WHEN 'sighting' THEN 'naar waarneming'
         WHEN 'zone-empty' THEN 'leeg gemeld' WHEN 'set-occupancy' THEN 'aantal opgegeven'
         WHEN 'not-negative' THEN 'niet onder nul' WHEN 'sum-of-zones' THEN 'naar de zones samen'
         WHEN 'swapped-gate' THEN 'poort telde andersom' ELSE i.correction END, '–') AS "Bijgesteld",
-    {wording.age("i.window_start + i.span_s * interval '1 second'")} AS "Leeftijd"
-FROM live.inside_minute AS i
-WHERE i.zone = ({_NUMBER}) AND i.window_start BETWEEN {MOMENT} - interval '1 hour' AND {MOMENT}
-    AND live.speaks_until(i.window_start, i.span_s) >= {MOMENT}
-ORDER BY i.window_start DESC LIMIT 1"""
+    {wording.age("i.window_end")} AS "Leeftijd"
+FROM live.inside_state_at({MOMENT}) AS i WHERE i.key = '$zone'"""
 
 AHEAD = f"""
 WITH place AS (

@@ -53,10 +53,11 @@ SELECT CASE WHEN newest IS NULL THEN '{NO_DATA}'
 FROM (SELECT max(window_end) AS newest FROM {_ZONES}) AS zones"""
 
 ZONES = f"""
+WITH inside AS (SELECT * FROM live.inside_state_at({MOMENT}))
 SELECT name AS "Zone", {LEVEL} AS "Niveau", {SINCE} AS "Sinds", {PERCENT} AS "Van het toegestane",
-    {PEOPLE} AS "Personen", {wording.TREND} AS "Verloop", {wording.COVERAGE} AS "Dekking",
-    {wording.age("window_end")} AS "Leeftijd", site_name AS "Terrein", key AS sleutel
-FROM {_ZONES} ORDER BY {ATTENTION_FIRST}"""
+    {PEOPLE} AS "Personen", {wording.INSIDE} AS "Volgens de poorten", {wording.TREND} AS "Verloop",
+    {wording.COVERAGE} AS "Dekking", {wording.age("window_end")} AS "Leeftijd", site_name AS "Terrein", key AS sleutel
+FROM {_ZONES} AS zones ORDER BY {ATTENTION_FIRST}"""
 
 MAP = f"""
 SELECT name AS "Zone", lat, lon, coalesce(level, -1) AS niveau, {LEVEL} AS "Niveau",
@@ -88,7 +89,11 @@ FROM live.road_state_at({MOMENT})"""
 ROADS = f"""
 SELECT name AS "Weg",
     CASE WHEN NOT is_known THEN '{NO_DATA}' WHEN vehicles_per_minute = 0 THEN 'geen voertuigen'
-         ELSE coalesce(round(speed_km_h)::integer || ' km/u', '–') END AS "Snelheid",
+         ELSE coalesce(round(speed_km_h)::integer || ' km/u'
+             || coalesce(' (' || live.range_text(speed_low_km_h, speed_high_km_h, 0) || ')', ''), '–')
+         END AS "Snelheid",
+    coalesce(floor(percent_of_free_flow + 0.0001)::integer || ' %', '–') AS "Van vrije snelheid",
+    coalesce(live.service_level_text(service_level), '–') AS "Niveau A–F",
     coalesce(round(vehicles_per_minute)::integer::text, '–') AS "Voertuigen per minuut",
     {wording.COVERAGE} AS "Dekking", {wording.age("window_end")} AS "Leeftijd"
 FROM live.road_state_at({MOMENT})

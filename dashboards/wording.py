@@ -17,6 +17,11 @@ DENSITY = "coalesce(live.range_text(density_low_per_m2, density_high_per_m2, 2),
 COVERAGE = "floor(coverage * 100 + 0.0001)::integer || ' %'"
 """Only a full one reads 100 %."""
 TREND = "CASE trend WHEN 1 THEN '↑ drukker' WHEN 0 THEN '→ gelijk' WHEN -1 THEN '↓ rustiger' ELSE '–' END"
+INSIDE = """coalesce((
+        SELECT coalesce(live.range_text(i.percent_low, i.percent_high, 0) || ' %', '')
+            || ' (' || live.people_text(i.inside_low, i.inside_high) || ')'
+        FROM inside AS i WHERE i.key = zones.key), '–')"""
+"""Of a query over `zones` and `inside`: what the gates say, beside what sensors see and never instead of it."""
 STEP = "$__interval_ms * interval '1 millisecond'"
 
 

@@ -37,7 +37,7 @@ JOIN engine.place_now AS z ON z.kind = 'zone' AND z.key = '$zone' AND z.site = g
 WHERE g.kind = 'gate' ORDER BY g.name, g.key"""
 
 NOW = f"""
-SELECT {LEVEL} AS "Niveau", {SINCE} AS "Sinds", {PEOPLE} AS "Personen", {PERCENT} AS "Van het toegestane",
+SELECT {LEVEL} AS "Niveau", {PERCENT} AS "Van het toegestane", {PEOPLE} AS "Personen", {SINCE} AS "Sinds",
     {wording.DENSITY} AS "Personen per m²", {wording.TREND} AS "Verloop", {wording.COVERAGE} AS "Dekking",
     {wording.age("window_end")} AS "Leeftijd"
 FROM live.zone_state_at({MOMENT}) WHERE key = '$zone'"""
@@ -62,6 +62,10 @@ SELECT at AS time, coverage * 100 AS "dekking" FROM {_ZONE_STEPS} ORDER BY at"""
 GATE_COURSE = f"""
 SELECT at AS time, in_low AS "in, ten minste", in_high AS "in, ten hoogste",
     out_low AS "uit, ten minste", out_high AS "uit, ten hoogste"
+FROM {_GATE_STEPS} ORDER BY at"""
+
+GATE_FLOW_COURSE = f"""
+SELECT at AS time, flow_lower_per_m_min AS "ten minste", flow_upper_per_m_min AS "ten hoogste"
 FROM {_GATE_STEPS} ORDER BY at"""
 
 GATE_SHOWN = f"""
@@ -120,9 +124,9 @@ def zone() -> Json:
                 by_name("Niveau", mappings=LEVEL_MAPPINGS), by_name("Leeftijd", mappings=FRESHNESS_MAPPINGS)]),
             state_timeline(2, "Niveau", Place(0, 4, 24, 4), LEVEL_COURSE, LEVEL_MAPPINGS, split_by="zone",
                            description="Het hoogste niveau per stap. Groen alleen waar de hele stap is gezien."),
-            band_chart(3, "Personen, klasse", Place(0, 8, 12, 9), PEOPLE_COURSE, [(*_PAIR, BLUE)],
+            band_chart(3, "Personen, klasse", Place(12, 8, 12, 9), PEOPLE_COURSE, [(*_PAIR, BLUE)],
                        limit="toegestaan", description=_STEP_NOTE),
-            band_chart(4, "Procent van het toegestane aantal, klasse", Place(12, 8, 12, 9), PERCENT_COURSE,
+            band_chart(4, "Procent van het toegestane aantal, klasse", Place(0, 8, 12, 9), PERCENT_COURSE,
                        [(*_PAIR, BLUE)], unit="percent", description=_STEP_NOTE),
             band_chart(5, "Personen per m², klasse", Place(0, 17, 12, 8), DENSITY_COURSE, [(*_PAIR, BLUE)],
                        description=_STEP_NOTE),
@@ -144,16 +148,25 @@ def zone() -> Json:
                   empty="Geen waarnemingen in dit tijdvak",
                   description="Wat een steward, politie of hulpverlener zag, met ruime fout, naast de klasse van de "
                               "sensor in dezelfde minuut. Verandert geen niveau."),
-            tiles(11, "Binnen, volgens de poorten en wat hen bijstelt", Place(0, 39, 24, 4), ahead.INSIDE_NOW,
+            band_chart(15, "Poort: stroom per meter per minuut", Place(0, 39, 12, 9), GATE_FLOW_COURSE,
+                       [(*_PAIR, ORANGE)],
+                       description="In en uit samen, per meter nuttige breedte, uit de klassen. De ware stroom ligt in "
+                                   "95 van 100 minuten binnen de band: toeval, de opgegeven fout van de tellers en wat "
+                                   "niet gezien is, zitten erin. Achtergehouden als in en uit. " + _STEP_NOTE),
+            band_chart(16, "Personen per m², volgens de poorten", Place(12, 39, 12, 9), ahead.INSIDE_DENSITY_COURSE,
+                       [(*_PAIR, GREEN)],
+                       description="Mensen binnen volgens de poorten, gedeeld door de oppervlakte: geschat, niet "
+                                   "gezien, en gelijk verdeeld gedacht. Leeg waar geen poort gezien is."),
+            tiles(11, "Binnen, volgens de poorten en wat hen bijstelt", Place(0, 48, 24, 4), ahead.INSIDE_NOW,
                   mappings=[], overrides=[by_name("Leeftijd", mappings=FRESHNESS_MAPPINGS)]),
-            band_chart(12, "Mensen binnen, klasse", Place(0, 43, 12, 9), ahead.INSIDE_COURSE, [(*_PAIR, BLUE)],
+            band_chart(12, "Mensen binnen, klasse", Place(0, 52, 12, 9), ahead.INSIDE_COURSE, [(*_PAIR, BLUE)],
                        description="Poorten tellen en vergissen zich; camera's, waarnemingen en het lege uur stellen "
                                    "bij. De ware waarde ligt in 95 van 100 minuten binnen de klasse."),
-            band_chart(13, "Een kwartier vooruit: meeste mensen", Place(12, 43, 12, 9), ahead.OUTLOOK_COURSE,
+            band_chart(13, "Een kwartier vooruit: meeste mensen", Place(12, 52, 12, 9), ahead.OUTLOOK_COURSE,
                        [(*_PAIR, PURPLE)],
                        description="Wat voor het kwartier tot dat moment verwacht werd: negen van tien keer binnen "
                                    "de band."),
-            table(14, "Wat komt: zone, terrein en wegen", Place(0, 52, 24, 9), ahead.AHEAD, overrides=[],
+            table(14, "Wat komt: zone, terrein en wegen", Place(0, 61, 24, 9), ahead.AHEAD, overrides=[],
                   empty="Niet te zeggen",
                   description="Negen van tien keer ligt het hoogste aantal mensen, of het aantal voertuigen, van dat "
                               "kwartier binnen de band."),

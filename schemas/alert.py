@@ -6,6 +6,9 @@ from hashlib import blake2b
 
 import msgspec
 
+TRANSITION_TYPE = "alert.transition.v1"
+"""Of the messages on `alerts`, and of what receivers get, without the prefix."""
+
 
 class State(StrEnum):
     """Where an alert stands in its life."""

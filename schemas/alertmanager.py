@@ -5,7 +5,6 @@ Labels are the identity there: what changes while an alert is open (level, band,
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -18,8 +17,6 @@ ENGINE_MEASURE = "engine"
 """Measure of the watchdog's own alert, instead of a kind of rule."""
 ALERT_NAMES = {"people": "CrowdLevel", ENGINE_MEASURE: "EngineSilent"}
 """Label `alertname` by measure; another measure gives its own name and `Level`."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class PostedAlert(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -40,12 +37,6 @@ class PostedAlert(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omi
     starts_at: str
     ends_at: str | None = None
     generator_url: str | None = msgspec.field(default=None, name="generatorURL")
-
-
-def rfc3339(at_us: int) -> str:
-    """Microseconds since 1970, UTC, as a time stamp with `Z`."""
-    text = (_EPOCH + timedelta(microseconds=at_us)).isoformat(timespec="milliseconds")
-    return text.removesuffix("+00:00") + "Z"
 
 
 def alert_name(measure: str) -> str:

@@ -6,7 +6,7 @@ local quarters. A slot is a class of day times 96 plus the quarter.
 """
 
 import datetime as dt
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
 from functools import lru_cache
 from typing import Any, Self
 from zoneinfo import ZoneInfo
@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from schemas.errors import RefusedError
+from schemas.lesson import Lesson, decode_lessons, encode_lessons
 from schemas.refusal import Reason
 
 DAY_QUARTERS = 96
@@ -78,6 +79,8 @@ class BaselineRows:
         How many days are behind the figures.
     grain_s : uint16 array
         The coarsest published cell behind them: 900, 3600 or 21600; 0 without any.
+    lessons : tuple of Lesson
+        What the forecast learns from published windows; of whole sites, so of no row. A message without any is sound.
     """
 
     kind: npt.NDArray[np.uint8]
@@ -92,6 +95,7 @@ class BaselineRows:
     high: Floats
     weeks: npt.NDArray[np.uint8]
     grain_s: npt.NDArray[np.uint16]
+    lessons: tuple[Lesson, ...] = ()
 
     def __len__(self) -> int:
         return len(self.vehicle_class)
@@ -102,20 +106,24 @@ class BaselineRows:
                         strict=True))
 
     def take(self, rows: npt.NDArray[np.intp]) -> Self:
-        """Some rows, in the order given."""
+        """Some rows, in the order given, without lessons."""
         values: dict[str, Any] = {}
-        for one in fields(self):
+        for one in _columns(self):
             value = getattr(self, one.name)
             values[one.name] = [value[at] for at in rows.tolist()] if isinstance(value, list) else value[rows]
         return type(self)(**values)
 
     def joined(self, other: Self) -> Self:
-        """These rows, then the others."""
+        """These rows, then the others, without lessons."""
         values: dict[str, Any] = {}
-        for one in fields(self):
+        for one in _columns(self):
             mine, theirs = getattr(self, one.name), getattr(other, one.name)
             values[one.name] = mine + theirs if isinstance(mine, list) else np.concatenate([mine, theirs])
         return type(self)(**values)
+
+
+def _columns(rows: BaselineRows) -> list[Field[Any]]:
+    return [one for one in fields(rows) if one.name != "lessons"]
 
 
 def no_rows() -> BaselineRows:
@@ -134,7 +142,7 @@ def rounded(figures: npt.ArrayLike) -> Floats:
 
 
 def encode_baseline(rows: BaselineRows) -> bytes:
-    """As an Arrow IPC stream."""
+    """As an Arrow IPC stream, and behind it a second one of its lessons where it has any."""
     columns: list[pa.Array] = [
         pa.array(rows.kind, pa.uint8()), pa.array(rows.place, pa.int32()), pa.array(rows.vehicle_class, pa.string()),
         pa.array(rows.measure, pa.uint8()), pa.array(rows.computed_at_us, pa.int64()),
@@ -146,7 +154,7 @@ def encode_baseline(rows: BaselineRows) -> bytes:
     with pa.ipc.new_stream(sink, BASELINES, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
         writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=BASELINES))
     encoded: bytes = sink.getvalue().to_pybytes()
-    return encoded
+    return encoded + encode_lessons(rows.lessons) if rows.lessons else encoded
 
 
 def decode_baseline(encoded: bytes) -> BaselineRows:
@@ -157,12 +165,16 @@ def decode_baseline(encoded: bytes) -> BaselineRows:
     RefusedError
         `malformed` for anything else, `bad-value` for figures that no baseline can have.
     """
+    source = pa.BufferReader(encoded)
     try:
-        with pa.ipc.open_stream(encoded) as reader:
+        with pa.ipc.open_stream(source) as reader:
             if not reader.schema.equals(BASELINES):
                 raise RefusedError(Reason.MALFORMED, f"a baseline has {reader.schema.names}")
             batch = reader.read_next_batch()
             batch.validate(full=True)
+            if any(True for _ in reader):
+                raise RefusedError(Reason.MALFORMED, "a baseline has a second batch")
+        rest = source.read()
     except (pa.ArrowException, StopIteration, OSError, ValueError) as error:
         raise RefusedError(Reason.MALFORMED, f"a baseline is no Arrow stream: {error}") from None
     if any(column.null_count for column in batch.columns):
@@ -171,7 +183,8 @@ def decode_baseline(encoded: bytes) -> BaselineRows:
     tables = {name: _table(batch[name]) for name in (*FIGURES, "weeks", "grain_s")}
     rows = BaselineRows(
         vehicle_class=batch["vehicle_class"].to_pylist(),
-        computed_at_us=batch["computed_at"].to_numpy(zero_copy_only=False).copy(), **plain, **tables)
+        computed_at_us=batch["computed_at"].to_numpy(zero_copy_only=False).copy(), **plain, **tables,
+        lessons=decode_lessons(rest) if rest else ())
     _check(rows)
     return rows
 

@@ -210,12 +210,25 @@ class Site(_Strict, frozen=True, kw_only=True):
     name: str
 
 
+class CbsArea(_Strict, frozen=True, kw_only=True):
+    """The statistical area that holds a zone: a code of CBS and its year, since codes change."""
+
+    code: Annotated[str, msgspec.Meta(pattern=r"^(GM\d{4}|WK\d{6}|BU\d{8})$")]
+    year: Annotated[int, msgspec.Meta(ge=1995, le=2100)]
+
+    @property
+    def level(self) -> str:
+        """`gemeente`, `wijk` or `buurt`."""
+        return {"GM": "gemeente", "WK": "wijk", "BU": "buurt"}[self.code[:2]]
+
+
 class Zone(_Strict, frozen=True, kw_only=True):
     """A leaf area. `area_m2` is the net area; `capacity` the permitted number of people, if any.
 
     `grain` is how finely its history is published: coarse until its published figures show that it is busy.
     `seal_after_h` is how long late readings still enter a grain before it is released. `camera_url` is where the
-    operations centre sees it; alerts link to it. `time_type` chooses the density column of its profile.
+    operations centre sees it; alerts link to it. `time_type` chooses the density column of its profile. `cbs` is
+    named in CAP documents.
     """
 
     site: str
@@ -229,6 +242,7 @@ class Zone(_Strict, frozen=True, kw_only=True):
     grain: Grain = Grain.SIX_HOURS
     seal_after_h: SealHours = 6
     camera_url: str | None = None
+    cbs: CbsArea | None = None
     empty_at: Annotated[str, msgspec.Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")] | None = None
 
 

@@ -197,7 +197,9 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     at_us : int
         Log time, microseconds since 1970, UTC.
     place, measure : str
-        Of a measure that was taken: the zone, and `PLAN/MEASURE`.
+        Of a measure that was taken: the zone, and `PLAN/MEASURE`. Of a gate that was closed or opened: the gate.
+    until_us : int, optional
+        Of a gate that was closed: until when, log time.
     """
 
     command_id: str
@@ -211,6 +213,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     at_us: int
     place: str = ""
     measure: str = ""
+    until_us: int | None = None
 
 
 def kind_of(command: Command) -> str:

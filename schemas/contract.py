@@ -12,13 +12,15 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
+from schemas.alert_outputs import AlertMessage
 from schemas.city import CityFile
 from schemas.contract_messages import MESSAGES, WEBHOOK, MessageKind
+from schemas.contract_outputs import MQTT, http_post, output_channels, output_messages, output_operations
 from schemas.feeds.native_reading import RawReading
 from schemas.log import JSON, SPEC_VERSION, TYPE_PREFIX, Topic
 from schemas.reading import METRIC_BY_KEY
 
-VERSION = "1.0.0"
+VERSION = "1.1.0"
 """Of the contract; the second number rises with every addition, the first with everything else."""
 ASYNCAPI_VERSION = "3.1.0"
 BINDING_VERSION = "0.5.0"
@@ -89,19 +91,22 @@ def asyncapi(topics: TopicSettings) -> Json:
         "asyncapi": ASYNCAPI_VERSION,
         "info": {
             "title": "Drukte", "version": VERSION,
-            "description": "What Drukte takes in and sends. Every message carries CloudEvents 1.0 attributes in "
-            "binary mode; messages tagged `outer` follow the NL GOV profile for CloudEvents 1.1, those tagged `inner` "
-            "are between its own services and may change with any release.",
+            "description": "What Drukte takes in and sends. Messages of topics and webhooks carry CloudEvents 1.0 "
+            "attributes in binary mode, those over MQTT are CloudEvents in structured mode; events that leave Drukte, "
+            "tagged `outer`, follow the NL GOV profile for CloudEvents 1.1. CAP documents and their feed follow "
+            "standards of their own. Messages tagged `inner` are between Drukte's services and may change with any "
+            "release.",
             "license": {"name": "Apache-2.0"},
             "x-generated": GENERATED,
         },
         "defaultContentType": JSON,
-        "channels": _channels(topics),
-        "operations": _operations(),
+        "channels": _channels(topics) | output_channels(),
+        "operations": _operations() | output_operations(),
         "components": {
             "messages": {
                 **{one.name: _message(one, by_name.get(one.name)) for one in MESSAGES},
                 NATIVE: _native_message(by_name[NATIVE]),
+                **output_messages(by_name[MQTT]),
             },
             "schemas": schemas,
         },
@@ -109,7 +114,8 @@ def asyncapi(topics: TopicSettings) -> Json:
 
 
 def _json_payloads() -> dict[str, Any]:
-    return {one.name: one.payload for one in MESSAGES if one.content_type == JSON and one.payload is not None}
+    of_topics = {one.name: one.payload for one in MESSAGES if one.content_type == JSON and one.payload is not None}
+    return of_topics | {MQTT: AlertMessage}
 
 
 def _channels(topics: TopicSettings) -> Json:
@@ -168,6 +174,7 @@ def _operations() -> Json:
     for channel in (WEBHOOK, *(topic.value for topic in Topic)):
         if names := [one.name for one in _of(channel)]:
             operations[f"send-{channel}"] = _operation("send", channel, names)
+    operations[f"send-{WEBHOOK}"]["bindings"] = http_post()
     return operations
 
 
@@ -211,6 +218,9 @@ def _headers(one: MessageKind) -> Json:
                         "description": "Persistent: the same event has the same id whoever says it again."},
         "content-type": {"type": "string", "const": one.content_type},
     }
+    if one.outbound:
+        properties[f"{prefix}time"] = {
+            "type": "string", "format": "date-time", "description": "Of the event, the same at every repeat."}
     if one.subject:
         properties[f"{prefix}subject"] = {"type": "string", "description": "Site and place."}
     for name, text in one.attributes.items():

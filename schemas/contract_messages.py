@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.access import ACCESS_TYPE, Access
-from schemas.alert import Transition
+from schemas.alert import TRANSITION_TYPE, Transition
+from schemas.alert_outputs import IDEMPOTENCY_HEADER, SIGNATURE_HEADER
 from schemas.baseline import BASELINES
 from schemas.city_change import CityChange
 from schemas.command import OUTCOME_TYPE, Command, Outcome
@@ -26,6 +27,11 @@ ZSTD = "application/zstd"
 BYTES = "application/octet-stream"
 WEBHOOK = "webhook"
 """The channel that is no topic: what `drukte deliver` posts."""
+SIGNATURE_TEXT = "`t=UNIX_SECONDS,v1=HEX`: HMAC-SHA256 with the shared secret over `t`, a dot and the body as it comes."
+_CALL = {
+    IDEMPOTENCY_HEADER: "As `ce-id`: the same at every try.",
+    SIGNATURE_HEADER: f"{SIGNATURE_TEXT} Of the try: refuse what is more than 5 minutes old.",
+}
 _LOG = {
     "ce_ingestedat": "When the gateway took it in; microseconds since 1970, UTC, on the deployment's clock.",
     "ce_clock": "Which clock that is: wall, simulated or data.",
@@ -76,7 +82,7 @@ class MessageKind:
     attributes : dict of str to str
         Header to description, beside the four required ones.
     outbound : bool
-        Meant for others than Drukte's own services: follows the NL GOV profile.
+        Meant for others than Drukte's own services: follows the NL GOV profile, and has a time.
     subject : bool
         Whether `ce-subject` names the place.
     """
@@ -107,9 +113,9 @@ def _sensors(table: HealthTable, summary: str) -> MessageKind:
 
 
 MESSAGES: tuple[MessageKind, ...] = (
-    MessageKind("alert-event", WEBHOOK, "alert.transition.v1", "A change of an alert, posted to a signed webhook; "
-                "people as bands.", JSON, AlertEvent, {}, outbound=True, subject=True),
-    MessageKind("alert-transition", Topic.ALERTS, "alert.transition.v1", "A change of an alert; people as bands. "
+    MessageKind("alert-event", WEBHOOK, TRANSITION_TYPE, "A change of an alert, posted to a signed webhook; "
+                "people as bands.", JSON, AlertEvent, _CALL, outbound=True, subject=True),
+    MessageKind("alert-transition", Topic.ALERTS, TRANSITION_TYPE, "A change of an alert; people as bands. "
                 "Open alerts may be told again with the same id.", JSON, Transition, {}, outbound=True),
     MessageKind("alert-outcome", Topic.ALERTS, OUTCOME_TYPE, "What became of an operator's command, by each partition "
                 "that folded it; a role, no free text.", JSON, Outcome, {}, outbound=True),
@@ -134,8 +140,8 @@ MESSAGES: tuple[MessageKind, ...] = (
     _log(Kind.CITY, "From when a city version holds.", JSON, CityChange),
     _log(Kind.SIGHTING, "What a person on the ground says of a zone; a role, never a name.", JSON, Sighting),
     _log(Kind.CONTEXT, "Road works, closures and events beside the counts.", JSON, list[ContextRecord]),
-    _log(Kind.BASELINE, "What places usually show at each quarter hour of the week; from published figures.", ARROW,
-         BASELINES),
+    _log(Kind.BASELINE, "What places usually show at each quarter hour of the week; from published figures. A second "
+         "Arrow stream may follow, with what a forecast learns from published windows.", ARROW, BASELINES),
     MessageKind("live-sighting", Topic.LIVE, SHOWN_TYPE, "A sighting beside the sensor's band; people as bands.", JSON,
                 SightingShown, {}),
     _sensors(HealthTable.HEALTH, "States of sensors: at a change, and all of them once an hour."),

@@ -17,7 +17,8 @@ LIMIT_BYTES = 65_536
 """The whole event: names and values of all attributes, and the data."""
 KAFKA_PREFIX = "ce_"
 HTTP_PREFIX = "ce-"
-REQUIRED = ("id", "source", "specversion", "type")
+REQUIRED = ("id", "source", "specversion", "time", "type")
+"""`time` is a recommendation that all events of ours follow."""
 CONTENT_TYPE = "datacontenttype"
 _NAME = re.compile(r"[a-z0-9]{1,20}")
 _URN = re.compile(r"urn:[A-Za-z0-9][A-Za-z0-9-]{0,30}[A-Za-z0-9]:[A-Za-z0-9()+,.:=@;$_!*'%/~&-]+")
@@ -92,7 +93,7 @@ def _form_faults(attributes: Mapping[str, str]) -> Iterator[str]:
         elif name in PERSON_LEVEL_FIELDS:
             yield f"attribute {name!r} describes one person or device; attributes are logged on their way"
     time = attributes.get("time")
-    if time is not None and _TIME.fullmatch(time) is None:
+    if time and _TIME.fullmatch(time) is None:
         yield "`time` is no RFC 3339 time with an offset"
     sequence = attributes.get("sequence")
     if sequence is not None and _PADDED.fullmatch(sequence) is None:

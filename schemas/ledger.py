@@ -100,7 +100,8 @@ class Released(msgspec.Struct, frozen=True, kw_only=True):
 def encode_ledger(source: str, record: Intent | Released) -> tuple[Headers, bytes]:
     """Headers and value; the key of the message is the batch key."""
     kind = INTENT_TYPE if isinstance(record, Intent) else RELEASED_TYPE
-    return event_headers(kind, source, record.batch_key, JSON), msgspec.json.encode(record)
+    at_us = record.at_us if isinstance(record, Intent) else record.released_at_us
+    return event_headers(kind, source, record.batch_key, JSON, at_us), msgspec.json.encode(record)
 
 
 def decode_ledger(headers: ReadHeaders | None, value: bytes | None) -> Intent | Released:

@@ -53,9 +53,9 @@ def message_letter(reason: str, detail: str, service: str, place: tuple[str, int
 LETTER_TYPE = "dead-letter.v1"
 
 
-def letter_headers(source: str, letter_id: str) -> Headers:
+def letter_headers(source: str, letter_id: str, letter: Letter) -> Headers:
     """CloudEvents headers of a letter; `source` as `urn:drukte:...`."""
-    return event_headers(LETTER_TYPE, source, letter_id, JSON)
+    return event_headers(LETTER_TYPE, source, letter_id, JSON, letter.at_us)
 
 
 def encode_letter(letter: Letter) -> bytes:

@@ -70,9 +70,13 @@ GATE_SCHEMA = pa.schema([
     _required("withheld", pa.bool_()),
     _required("coverage", pa.float32()),
     _required("status", pa.int16()),
+    pa.field("flow_lower_per_m_min", pa.float32()),
+    pa.field("flow_upper_per_m_min", pa.float32()),
 ])
-"""A gate's window: bands of the passages in and out and the flow per metre of effective width. Null where
-missing, and where `withheld`: no zone beside the gate holds enough people to hide one."""
+"""A gate's window: bands of the passages in and out, and the flow of both per metre of effective width: the band's
+edges as counted, and its 95 % bounds (`lower`, `upper`: those of the band's edges, with the counters' stated error and
+what was not covered). Null where missing, and where `withheld`: no zone beside the gate holds enough people to hide
+one."""
 
 ROAD_SCHEMA = pa.schema([
     _required("zone", pa.int32()),
@@ -88,11 +92,15 @@ ROAD_SCHEMA = pa.schema([
     pa.field("density_low_veh_km_lane", pa.float32()),
     pa.field("density_high_veh_km_lane", pa.float32()),
     pa.field("service_level", pa.int16()),
+    pa.field("speed_low_km_h", pa.float32()),
+    pa.field("speed_high_km_h", pa.float32()),
+    pa.field("percent_of_free_flow", pa.float32()),
 ])
 """A road's window, exact (the source is public): vehicles over all lanes and their mean speed. `coverage` is
 the share of lanes and time reported; `vehicles` is what was reported, not scaled up. Flow, density (95 % bounds) and
 service level 0 to 5 (A to F, of the upper bound) are of all vehicles together, so null for single classes, and where
-no speed is known; a lorry counts as one."""
+no speed is known; a lorry counts as one. The speed's bounds (95 %) are null where it is; `percent_of_free_flow` is the
+speed in percent of the highest that is usual there, null without a baseline and in a row that is told again."""
 
 INSIDE_SCHEMA = pa.schema([
     _required("zone", pa.int32()),
@@ -104,11 +112,15 @@ INSIDE_SCHEMA = pa.schema([
     _required("coverage", pa.float32()),
     pa.field("correction", pa.string()),
     _required("version", pa.int64()),
+    pa.field("density_low_per_m2", pa.float32()),
+    pa.field("density_high_per_m2", pa.float32()),
+    _required("status", pa.int16()),
 ])
 """People inside a zone at the end of a minute, by its gates and all that corrects them: the bands in which the two
 bounds (95 %) lie, their lower and upper edge. `correction` is what corrected it last within the minute,
 `version` counts the zone's corrections: history is never rewritten. `coverage` is the share of its gates' time that
-was seen."""
+was seen. The density is these people over the net area, from the gates: `status` is 3 (estimated), or 2 (missing) and
+the density null where no gate was seen in the minute."""
 
 OUTLOOK_SCHEMA = pa.schema([
     _required("kind", pa.string()),

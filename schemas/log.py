@@ -11,6 +11,7 @@ from schemas.city_change import CityChange, decode_change, encode_change
 from schemas.command import Command, decode_command, encode_command
 from schemas.context import ContextRecord, decode_context, encode_context
 from schemas.errors import RefusedError
+from schemas.moment import rfc3339
 from schemas.reading import Batch, decode_batch, encode_batch
 from schemas.refusal import Reason
 from schemas.sighting import Sighting, decode_sighting, encode_sighting
@@ -111,15 +112,34 @@ class LogMessage:
     baseline: BaselineRows | None = None
 
 
-def event_headers(event_type: str, source: str, event_id: str, content_type: str) -> Headers:
-    """CloudEvents 1.0 attributes in Kafka's binary mode; `event_type` without prefix: `live.zone.v1`."""
-    return [
+def event_headers(
+    event_type: str, source: str, event_id: str, content_type: str, at_us: int | None = None
+) -> Headers:
+    """CloudEvents 1.0 attributes in Kafka's binary mode.
+
+    Parameters
+    ----------
+    event_type : str
+        Without prefix: `live.zone.v1`.
+    source : str
+        A urn.
+    event_id : str
+        The same whoever says it again.
+    content_type : str
+    at_us : int, optional
+        `time`, which events that leave Drukte need: of the event and not of the sending, so that a repeat has the
+        same; microseconds since 1970, UTC.
+    """
+    headers = [
         ("ce_specversion", SPEC_VERSION.encode()),
         ("ce_id", event_id.encode()),
         ("ce_source", source.encode()),
         ("ce_type", (TYPE_PREFIX + event_type).encode()),
         ("content-type", content_type.encode()),
     ]
+    if at_us is not None:
+        headers.append(("ce_time", rfc3339(at_us).encode()))
+    return headers
 
 
 def event_type(headers: ReadHeaders | None) -> str:
@@ -157,6 +177,10 @@ def _body(message: LogMessage) -> bytes:
     return b"" if message.change is None else encode_change(message.change)
 
 
+_KINDS = {str(kind): kind for kind in Kind}
+_CLOCKS = {clock.encode(): clock for clock in Clock}
+
+
 def decode_log(headers: ReadHeaders | None, value: bytes | None) -> LogMessage:
     """Read what `encode_log` wrote.
 
@@ -167,7 +191,7 @@ def decode_log(headers: ReadHeaders | None, value: bytes | None) -> LogMessage:
     """
     given = {name: value for name, value in headers or () if value is not None}
     kind, _, version = event_type(headers).rpartition(".")
-    if version != "v1" or kind not in set(Kind):
+    if version != "v1" or kind not in _KINDS:
         raise RefusedError(
             Reason.UNKNOWN_KIND,
             f"message type {given.get('ce_type', b'')!r} is not known here; known: "
@@ -176,7 +200,7 @@ def decode_log(headers: ReadHeaders | None, value: bytes | None) -> LogMessage:
     try:
         ingested_at_us = int(given["ce_ingestedat"])
         city_version = int(given["ce_cityversion"])
-        clock = Clock(given["ce_clock"].decode())
+        clock = _CLOCKS.get(given["ce_clock"]) or Clock(given["ce_clock"].decode())
         source = given["ce_source"].decode().removeprefix("urn:drukte:source:")
         event_id = given["ce_id"].decode()
     except KeyError as error:
@@ -184,9 +208,10 @@ def decode_log(headers: ReadHeaders | None, value: bytes | None) -> LogMessage:
     except ValueError as error:
         raise RefusedError(Reason.MALFORMED, f"message has a bad header: {error}") from None
     body = value or b""
+    if kind == Kind.READINGS:  # nearly all of them
+        return LogMessage(Kind.READINGS, ingested_at_us, clock, city_version, source, event_id, decode_batch(body))
     return LogMessage(
-        Kind(kind), ingested_at_us, clock, city_version, source, event_id,
-        batch=decode_batch(body) if kind == Kind.READINGS else None,
+        _KINDS[kind], ingested_at_us, clock, city_version, source, event_id,
         command=decode_command(body) if kind == Kind.COMMAND else None,
         change=decode_change(body) if kind == Kind.CITY else None,
         sighting=decode_sighting(body) if kind == Kind.SIGHTING else None,

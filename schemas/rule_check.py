@@ -53,7 +53,6 @@ def rule_faults(file: CityFile, roads: RoadTable) -> Iterator[Fault]:
         path = key_path("rules", key)
         for judge in _JUDGES:
             yield from judge(path, rule, around)
-    yield from _stop_and_go_faults(file)
     yield from _unwatched(file, around.counted)
     yield from _lone_forecasts(file, around.counted)
 
@@ -182,18 +181,6 @@ def _event_faults(path: str, rule: Rule, around: _Surroundings) -> Iterator[Faul
 
 _JUDGES: tuple[Callable[[str, Rule, _Surroundings], Iterator[Fault]], ...] = (
     _limit_faults, _field_faults, _place_faults, _level_faults, _event_faults)
-
-
-def _stop_and_go_faults(file: CityFile) -> Iterator[Fault]:
-    """The density from which a standing crowd is looked for is one for all rules, as they share their figure."""
-    rules = {key: rule for key, rule in file.rules.items() if rule.kind is RuleKind.STOP_AND_GO}
-    first = next(iter(rules), "")
-    for key, rule in rules.items():
-        if rule.density_from_per_m2 != rules[first].density_from_per_m2:
-            yield Fault(f"{key_path('rules', key)}.density_from_per_m2",
-                        f"{rule.density_from_per_m2:g} differs from rule {first!r}, which has "
-                        f"{rules[first].density_from_per_m2:g}; all rules of kind 'stop-and-go' share one: "
-                        "write the lower")
 
 
 def _unwatched(file: CityFile, counted: frozenset[str]) -> Iterator[Fault]:

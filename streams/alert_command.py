@@ -188,6 +188,9 @@ def _present(told: dict[str, Any]) -> Iterator[str]:
         yield f"  acknowledged by {one['acknowledged_by'] or 'a role that is no longer known'}"
     if one["assigned"]:
         yield f"  assigned to {one['assigned']}"
+    if told["empty"] is not None:
+        lost = "".join(f"; {one['text']}" for one in told["empty"]["with_one_shut"])
+        yield f"  time to empty: {told['empty']['text']}{lost}"
     if told["camera_url"]:
         yield f"  camera: {told['camera_url']}"
 

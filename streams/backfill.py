@@ -6,30 +6,24 @@ changes nothing.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Protocol
 
 import msgspec
-import numpy as np
 
 from schemas.city import City
-from schemas.city_change import CityChange
 from schemas.city_timeline import Timeline
 from schemas.ids import IdKind
 from schemas.ledger import grid_of
-from schemas.log import Clock, Kind, LogMessage
-from schemas.reading import Batch
 from schemas.seal import Seal
 from streams.backfill_files import Taken
-from streams.backfill_runs import Piece
 from streams.core.effect import Effect
 from streams.core.layout import partition_of_site
-from streams.core.log_time import STEP_US
-from streams.core.step import Partition
+from streams.recorded import Piece, messages, started, tick
 from streams.writer.release_together import BulkRelease, Together, as_json
 
+SOURCE = "backfill"
 SECOND_US = 1_000_000
 HOUR_US = 3_600 * SECOND_US
 LEAST_SEAL_HOURS = 6
@@ -199,14 +193,14 @@ def fold(cities: Timeline[City], pieces: Iterable[Piece], bounds: Bounds, collec
     on_readings : callable
         Told how many readings were folded, now and then.
     """
-    partition = started(cities, bounds.first_us)
+    partition = started(cities, bounds.first_us, SOURCE)
     began_s, released_s = time.monotonic(), report.release_s
     for piece in pieces:
-        for message in _messages(cities, piece):
+        for message in messages(cities, piece, SOURCE):
             collector.take(partition.step(message, message.ingested_at_us))
         on_readings(len(piece))
     end_us = bounds.last_us + drain_us(cities, with_ends=bounds.with_ends)
-    collector.take(partition.step(_message(cities.newest, end_us), end_us))
+    collector.take(partition.step(tick(cities.newest, end_us, SOURCE), end_us))
     collector.flush()
     report.fold = dict(partition.counters)
     report.fold_s += time.monotonic() - began_s - (report.release_s - released_s)
@@ -218,32 +212,3 @@ def drain_us(cities: Timeline[City], *, with_ends: bool) -> int:
     gates = (gate.seal_after_h for city in cities.entries for gate in city.file.gates.values())
     longest = max([LEAST_SEAL_HOURS, *zones, *gates])
     return (longest + 1 + (LONGEST_GRAIN_HOURS if with_ends else 0)) * HOUR_US
-
-
-def started(cities: Timeline[City], log_time_us: int) -> Partition:
-    """An empty state of all sites at a log time, told of the versions that take over later."""
-    first = cities.at(log_time_us)
-    partition = Partition(first, 1, 0)
-    partition.step(_message(first, log_time_us), log_time_us)
-    for since_us, city in zip(cities.since_us, cities.entries, strict=True):
-        if since_us > log_time_us:
-            change = CityChange(version=city.version, sha256=city.sha256, effective_at_us=since_us)
-            partition.step(LogMessage(
-                Kind.CITY, log_time_us, Clock.DATA, city.version, "backfill", city.sha256, change=change, city=city,
-            ), log_time_us)
-    return partition
-
-
-def _message(city: City, log_time_us: int, batch: Batch | None = None) -> LogMessage:
-    kind = Kind.TICK if batch is None else Kind.READINGS
-    return LogMessage(kind, log_time_us, Clock.DATA, city.version, "backfill", str(log_time_us), batch)
-
-
-def _messages(cities: Timeline[City], piece: Piece) -> Iterator[LogMessage]:
-    """One message for each step of the grid and city version."""
-    step = -(-piece.known_us // STEP_US)
-    cuts = [0, *(np.flatnonzero(np.diff(step)) + 1).tolist(), len(piece)]
-    for first, end in pairwise(cuts):
-        part = piece.part(first, end)
-        for city, mine in cities.split(part.batch.begin):
-            yield _message(city, int(part.known_us[-1]), part.batch.take(mine))

@@ -82,7 +82,7 @@ def by_source(paths: list[str], source: str) -> dict[str, list[Path]]:
         path = Path(rest if separator and not Path(text).exists() else text)
         owner = key if path == Path(rest) and separator else source
         if not path.exists():
-            raise DrukteError(f"{path} is not there")
+            raise DrukteError(f"{path}: there is no such file or folder; give recorded files, or a folder of them")
         if not owner:
             raise DrukteError(f"{path}: say whose readings these are, with --source or as SOURCE={path}")
         found.setdefault(owner, []).append(path)

@@ -4,32 +4,27 @@
 import gzip
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, cast
-
-import numpy as np
 
 from schemas.city import City
 from schemas.city_timeline import Timeline
 from schemas.errors import DrukteError, RefusedError
 from schemas.feeds import native
 from schemas.feeds.compression import GZIP_MAGIC, decompressed
-from schemas.feeds.datex2 import RoadChannels, decode_measured
+from schemas.feeds.datex2 import RoadChannels
 from schemas.feeds.decoded import Decoded
 from schemas.feeds.formats import FORMATS
 from schemas.feeds.observed import placed
-from schemas.reading import Batch
 from schemas.registry import Registry
-from streams.backfill_runs import Piece
-from streams.core.admission import admit
+from streams.recorded import Piece, admitted, measured
 
 NATIVE, DATEX2 = "native", "datex2"
 LINES_BYTES = 8_000_000
 """NDJSON is decoded in pieces of about so much."""
 WHOLE_BYTES = 1_000_000_000
 """The largest file, unpacked, of a format that is read whole."""
-NO_LIMIT_US = np.iinfo(np.int64).max // 4
 
 Decode = Callable[[Path], Iterator[Decoded]]
 
@@ -83,7 +78,7 @@ def decoder(cities: Timeline[City], source: str, feed: str | None) -> Decode:
         return lambda path: _native(path, registries, source)
     if chosen == DATEX2:
         channels = cities.mapped(lambda city: RoadChannels.of(city.roads, city.ids))
-        return lambda path: iter([_roads(path, channels)])
+        return lambda path: iter([measured(path, channels)])
     if chosen not in FORMATS:
         known = ", ".join([NATIVE, DATEX2, *FORMATS])
         raise DrukteError(f"format {chosen!r} is not known; known: {known}")
@@ -97,10 +92,7 @@ def decoder(cities: Timeline[City], source: str, feed: str | None) -> Decode:
 
 def pieces(paths: Iterable[Path], decode: Decode, cities: Timeline[City], taken: Taken,
            on_file: Callable[[Path], None] = lambda _: None) -> Iterator[Piece]:
-    """The readings of files that may be taken; all else is counted by its reason. In the order of the files.
-
-    A reading is known at its end, or when its document was published, whichever is earlier.
-    """
+    """The readings of files that may be taken; all else is counted by its reason. In the order of the files."""
     registries = cities.mapped(Registry.of)
     for path in paths:
         taken.files += 1
@@ -116,18 +108,11 @@ def pieces(paths: Iterable[Path], decode: Decode, cities: Timeline[City], taken:
 
 
 def _admitted(decoded: Decoded, registries: Timeline[Registry], taken: Taken) -> Piece:
-    batches, refusals = [], list(decoded.refusals)
-    latest_us = int(decoded.batch.end.max(initial=0))
-    for registry, at in registries.split(decoded.batch.begin):
-        admitted, refused = admit(decoded.batch.take(at), registry, latest_us, 0, NO_LIMIT_US)
-        batches.append(admitted)
-        refusals += refused
+    piece, refusals = admitted(decoded, registries)
     for refusal in refusals:
         taken.refused[refusal.reason] += refusal.count
-    batch = Batch.concatenated(batches)
-    taken.readings += len(batch)
-    known_us = batch.end if decoded.published_us is None else np.minimum(batch.end, decoded.published_us)
-    return Piece(batch, known_us)
+    taken.readings += len(piece)
+    return piece
 
 
 def _native(path: Path, registries: Timeline[Registry], source: str) -> Iterator[Decoded]:
@@ -152,19 +137,3 @@ def _opened(path: Path) -> BinaryIO:
 def _whole(path: Path) -> bytes:
     with path.open("rb") as stream:
         return b"".join(decompressed(stream, WHOLE_BYTES))
-
-
-def _roads(path: Path, channels: Timeline[RoadChannels]) -> Decoded:
-    """Each version's own readings; what is refused is told by the version of the publication."""
-    found = {}
-    for one in channels.entries:
-        with path.open("rb") as stream:
-            found[id(one)] = decode_measured(stream, one)
-    batches = [
-        found[id(one)].batch.take(at)
-        for one in channels.entries
-        for entry, at in channels.split(found[id(one)].batch.begin) if entry is one
-    ]
-    newest = found[id(channels.newest)]
-    judge = newest if newest.published_us is None else found[id(channels.at(newest.published_us))]
-    return replace(judge, batch=Batch.concatenated(batches))

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import IO, Any, Self
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from schemas.reading import SCHEMA, Batch
+from streams.recorded import Piece
 
 RUN_READINGS = 2_000_000
 """In memory at once while files are read: some 120 MB."""
@@ -23,37 +23,6 @@ PIECE_READINGS = 16_384
 """Of each run in memory at once while they are merged: about 1 MB."""
 _KNOWN = "known_us"
 _RUN_SCHEMA = SCHEMA.append(pa.field(_KNOWN, pa.int64(), nullable=False))
-
-Ints = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Readings and when each was known (int64, microseconds since 1970, UTC, ascending)."""
-
-    batch: Batch
-    known_us: Ints
-
-    def __len__(self) -> int:
-        return len(self.known_us)
-
-    def sorted(self) -> "Piece":
-        """In the order of `known_us`; readings known at once keep theirs."""
-        order = np.argsort(self.known_us, kind="stable")
-        return Piece(self.batch.take(order), self.known_us[order])
-
-    def part(self, first: int, end: int) -> "Piece":
-        """The readings from `first` to before `end`."""
-        return Piece(self.batch.take(np.arange(first, end)), self.known_us[first:end])
-
-    @classmethod
-    def joined(cls, pieces: list["Piece"]) -> "Piece":
-        """All readings, in the order of the pieces."""
-        if len(pieces) == 1:
-            return pieces[0]
-        known = [piece.known_us for piece in pieces]
-        return cls(Batch.concatenated([piece.batch for piece in pieces]),
-                   np.concatenate(known) if known else np.empty(0, np.int64))
 
 
 class Runs:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`drukte baseline compute | show`: what is usual at each quarter of the week, from published figures."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,11 +24,20 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun", "holiday")
 
 @app.command()
 def compute(settings: SettingsOption = None) -> None:
-    """Compute the baselines of all places from the last eight weeks and tell them to the log. Run it once a day."""
+    """Tell the log what is usual by the last eight weeks, and what the forecast learns from the last three days.
+
+    Run it once a day.
+    """
     from streams.baseline_job import append
+    from streams.baseline_job import compute as computed
+    from streams.baseline_lessons import taught
     loaded, city = _given(settings)
-    told = append(loaded, city, _found(loaded, city))
+    with _reading():
+        found = [*computed(loaded, city), *taught(loaded, city)]
+    told = append(loaded, city, found)
+    lessons = sum(len(rows.lessons) for _, rows in found)
     typer.echo(f"{told} baselines told" if told else "no published cells yet: no baseline")
+    typer.echo(f"{lessons} lessons told" if lessons else "no published windows yet: no lesson for the forecast")
 
 
 @app.command()
@@ -34,8 +45,10 @@ def show(
     place: Annotated[str, typer.Argument(help="Key of a zone, gate or road.")], settings: SettingsOption = None,
 ) -> None:
     """Show the baseline of a place as it would be told now: mean of each hour; changes nothing."""
+    from streams.baseline_job import compute as computed
     loaded, city = _given(settings)
-    rows = [one for _, one in _found(loaded, city, [place])]
+    with _reading():
+        rows = [one for _, one in computed(loaded, city, [place])]
     if not rows:
         raise DrukteError(f"{place}: nothing is published of a place of this key in the last weeks")
     for found in rows:
@@ -49,12 +62,11 @@ def _given(settings: Path | None) -> "tuple[Settings, City]":
     return loaded, load_city(loaded.city)
 
 
-def _found(settings: "Settings", city: "City", keys: list[str] | None = None) -> "list[tuple[int, BaselineRows]]":
+@contextmanager
+def _reading() -> Iterator[None]:
     import psycopg
-
-    from streams.baseline_job import compute as computed
     try:
-        return list(computed(settings, city, keys or ()))
+        yield
     except psycopg.Error as error:
         text = f"database: {type(error).__name__} {error.sqlstate or ''}".rstrip()
         raise FatalError(f"{text}; may this account read research and live, and was `drukte db migrate` run?") from None

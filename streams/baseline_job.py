@@ -182,11 +182,13 @@ def _rows(kind: PlaceKind, keys: list[tuple[int, str, int]], computed_at_us: int
     def table(name: str) -> npt.NDArray[Any]:
         return np.stack([getattr(found, name)[at] for found, at in taken])
 
+    figures: dict[str, Any] = {
+        name: table(name) for name in ("mean", "sd", "low", "middle", "high", "weeks", "grain_s")}
     return BaselineRows(
         kind=np.full(len(keys), kind, np.uint8), place=np.array([key[0] for key in keys], np.int32),
         vehicle_class=[key[1] for key in keys], measure=np.array([key[2] for key in keys], np.uint8),
         computed_at_us=np.full(len(keys), computed_at_us, np.int64),
-        **{name: table(name) for name in ("mean", "sd", "low", "middle", "high", "weeks", "grain_s")})
+        **figures)
 
 
 def compute(settings: Settings, city: City, keys: Sequence[str] = ()) -> Iterator[tuple[int, BaselineRows]]:
@@ -197,22 +199,27 @@ def compute(settings: Settings, city: City, keys: Sequence[str] = ()) -> Iterato
     TransientError, FatalError
         As `streams.storage.connect`.
     """
-    at_us = now_us(settings.clock)
     places = [one for one in places_of(city) if not keys or one.key in keys]
-    sites = city.ids[IdKind.SITE]
     with storage.connect(settings.database.uri, "drukte baseline") as session:
-        out = left_out(session, city, places, at_us - 7 * WEEKS * _DAY_US, at_us)
-        groups: dict[tuple[int, PlaceKind], list[Place]] = {}
-        for one in places:
-            groups.setdefault((partition_of_site(sites[one.site], settings.kafka.partitions), one.kind), []).append(one)
-        for (partition, _), group in sorted(groups.items()):
-            for first in range(0, len(group), PLACES_AT_ONCE):
-                rows = baseline_rows(session, city, group[first : first + PLACES_AT_ONCE], out, at_us)
-                if rows is None:
-                    continue
-                for piece in range(0, len(rows), ROWS_A_MESSAGE):
-                    at = np.arange(piece, min(piece + ROWS_A_MESSAGE, len(rows)), dtype=np.intp)
-                    yield partition, rows.take(at)
+        yield from computed(session, city, places, settings.kafka.partitions, now_us(settings.clock))
+
+
+def computed(session: storage.Connection, city: City, places: Sequence[Place], partitions: int,
+             at_us: int) -> Iterator[tuple[int, BaselineRows]]:
+    """Baselines of some places by partition, as if computed at a time; in messages' sizes."""
+    sites = city.ids[IdKind.SITE]
+    out = left_out(session, city, places, at_us - 7 * WEEKS * _DAY_US, at_us)
+    groups: dict[tuple[int, PlaceKind], list[Place]] = {}
+    for one in places:
+        groups.setdefault((partition_of_site(sites[one.site], partitions), one.kind), []).append(one)
+    for (partition, _), group in sorted(groups.items()):
+        for first in range(0, len(group), PLACES_AT_ONCE):
+            rows = baseline_rows(session, city, group[first : first + PLACES_AT_ONCE], out, at_us)
+            if rows is None:
+                continue
+            for piece in range(0, len(rows), ROWS_A_MESSAGE):
+                at = np.arange(piece, min(piece + ROWS_A_MESSAGE, len(rows)), dtype=np.intp)
+                yield partition, rows.take(at)
 
 
 def append(settings: Settings, city: City, found: Iterable[tuple[int, BaselineRows]]) -> int:
@@ -225,8 +232,8 @@ def append(settings: Settings, city: City, found: Iterable[tuple[int, BaselineRo
     """
     sender, told = _Sender(settings.kafka), 0
     for number, (partition, rows) in enumerate(found):
-        at_us = int(rows.computed_at_us[0])
-        message = LogMessage(Kind.BASELINE, now_us(settings.clock), settings.clock.kind, city.version, SOURCE,
+        at_us = now_us(settings.clock)
+        message = LogMessage(Kind.BASELINE, at_us, settings.clock.kind, city.version, SOURCE,
                              f"{at_us}/{partition}/{number}", baseline=rows)
         sender.send(partition, message)
         told += len(rows)

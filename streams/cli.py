@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The `drukte` command. Each command imports what it needs when it runs, so that `--help` is quick."""
 
+import gc
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -62,6 +63,9 @@ app.command()(verify_command.verify)
 app.command()(sighting_command.sighting)
 app.command()(backfill_command.backfill)
 
+COLLECT_OBJECTS = 50_000
+"""So many new objects make the gateway look for cycles among them."""
+
 SettingsFile = Annotated[
     Path | None, typer.Option("--settings", help="Settings file; else $DRUKTE_SETTINGS, else ./drukte.toml.")
 ]
@@ -82,7 +86,12 @@ def gateway(settings: SettingsFile = None) -> None:
     from streams.gateway.run import run_gateway
     from streams.settings import load_settings
     loaded = load_settings(settings)
-    run_gateway(loaded, load_city(loaded.city))
+    city = load_city(loaded.city)
+    # What is loaded stays until the end. Messages come and go by the thousand, and no cycle holds one: Python's own
+    # thresholds let it look for cycles all the time, each time through all that is loaded.
+    gc.freeze()
+    gc.set_threshold(COLLECT_OBJECTS)
+    run_gateway(loaded, city)
 
 
 @app.command()
@@ -122,7 +131,7 @@ def serve(settings: SettingsFile = None) -> None:
 
 @app.command()
 def deliver(settings: SettingsFile = None) -> None:
-    """Tell alerts to Alertmanager and to signed webhooks."""
+    """Tell alerts to Alertmanager, signed webhooks, MQTT and CAP 1.2 receivers."""
     from streams.city_files import load_city
     from streams.deliver.run import run_deliver
     from streams.settings import load_settings

@@ -28,8 +28,8 @@ class CapDocumentSettings(_Strict, frozen=True, kw_only=True):
     restriction : str
         Whom the documents are for; their scope is Restricted.
     expires_h : float
-        After so long without a further document a receiver drops the alert. An open alert is not told again by
-        itself, so this is no short time.
+        After so long without a further document a receiver drops the alert. An open alert is told again after a third
+        of it at most, so that only our own silence lets it expire.
     """
 
     sender: Annotated[str, msgspec.Meta(pattern=r"^[^\s,<&]+$", max_length=200)]

@@ -10,12 +10,8 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from schemas.errors import DrukteError, TransientError
 from streams import zone_command
-
-ANSWER_S = 30.0
-"""The service waits for the broker and for the fold."""
-OK, ACCEPTED, SERVER_ERROR = 200, 202, 500
+from streams.service_client import ask_service, service_url
 
 Url = Annotated[str | None, typer.Option(help="Address of `drukte serve`; else that of the settings.")]
 Token = Annotated[str | None, typer.Option(envvar="DRUKTE_COMMAND_TOKEN", help="The role's token.")]
@@ -51,8 +47,8 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     as_json: bool = False
 
     def ask(self, path: str) -> dict[str, Any]:
-        """What the service says of a path; raises as `answered` does."""
-        return answered(self, "GET", path)[1]
+        """What the service says of a path; raises as `ask_service` does."""
+        return ask_service(self.url, "GET", path, self.token)
 
     def give(self, kind: str, fields: dict[str, Any]) -> None:
         """Give a command and print what became of it; fields that are None are left out.
@@ -65,7 +61,7 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
             It was refused; the text says why.
         """
         told = {"type": kind, **{name: value for name, value in fields.items() if value is not None}}
-        _, receipt = answered(self, "POST", "/api/commands", told)
+        receipt = ask_service(self.url, "POST", "/api/commands", self.token, told)
         if self.as_json:
             print_json(receipt)
         else:
@@ -74,39 +70,7 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
 
 def door(url: str | None, settings: Path | None, token: str | None = None, *, as_json: bool = False) -> Door:
     """The service at an address, or at that of the settings."""
-    if url is not None:
-        return Door(url=url, token=token, as_json=as_json)
-    from streams.settings import load_settings
-    serve = load_settings(settings).serve
-    scheme = "http" if serve.tls is None else "https"
-    return Door(url=f"{scheme}://{serve.host}:{serve.port}", token=token, as_json=as_json)
-
-
-def answered(where: Door, method: str, path: str, body: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
-    """Status and answer of the service.
-
-    Raises
-    ------
-    TransientError
-        The service, or the broker behind it, does not answer.
-    DrukteError
-        It was refused; the text says why.
-    """
-    import httpx
-
-    from streams.tls import failure
-    headers = {} if where.token is None else {"authorization": f"Bearer {where.token}"}
-    try:
-        answer = httpx.request(
-            method, f"{where.url.rstrip('/')}{path}", json=body, headers=headers, timeout=ANSWER_S)
-        document: dict[str, Any] = answer.json()
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        why = failure(error, "environment variable SSL_CERT_FILE")
-        raise TransientError(f"{where.url} does not answer: {why}; does `drukte serve` run there?") from None
-    if answer.status_code in (OK, ACCEPTED):
-        return answer.status_code, document
-    text = f"refused ({answer.status_code}): {document.get('detail', 'no reason was given')}"
-    raise TransientError(text) if answer.status_code >= SERVER_ERROR else DrukteError(text)
+    return Door(url=service_url(url, settings), token=token, as_json=as_json)
 
 
 def print_json(document: object) -> None:

@@ -3,39 +3,35 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from schemas.alert import State, Transition
 from schemas.city import FORMAT, City, CityFile
-from schemas.city_change import CityChange
 from schemas.city_load import city_sha256, wanted_ids
 from schemas.city_timeline import Timeline
 from schemas.errors import DrukteError, RefusedError
 from schemas.feeds.decoded import Decoded
 from schemas.ids import IdKind, Ids, format_ids
 from schemas.live import SCHEMAS, WINDOW_TABLES, LiveTable, Status
-from schemas.log import Clock, Kind, LogMessage
 from schemas.reading import Batch, NoValue
 from schemas.registry import Registry
 from schemas.roads import RoadTable, encode_roads
-from streams.core.admission import admit
 from streams.core.effect import Effect, LiveRows
 from streams.core.layout import MINUTE_US
-from streams.core.log_time import STEP_US
 from streams.core.step import Partition
+from streams.recorded import Piece, admitted, messages, started, tick
 
 DRAIN_US = 60 * MINUTE_US
 """So much log time passes after the last reading: longer than any allowed delay."""
-NO_LIMIT_US = np.iinfo(np.int64).max // 4
+SOURCE = "replay"
 
 _PLACE_KIND = {LiveTable.ZONE: IdKind.ZONE, LiveTable.GATE: IdKind.GATE, LiveTable.ROAD: IdKind.ZONE}
 _NUMBER = {LiveTable.ZONE: "zone", LiveTable.GATE: "gate", LiveTable.ROAD: "zone"}
@@ -139,18 +135,18 @@ def run(city: City | Timeline[City], files: list[Path], decode: Callable[[Path],
     with _Windows(cities.newest, out) as windows:
         for path in files:
             report.files += 1
-            batch, known_us = _readings(path, decode, registries, report)
-            last_us = max(last_us, int(known_us.max(initial=0)))
-            if partition is None and len(batch):
-                partition = _started(cities, int(batch.begin.min()))
-            for message in _messages(cities, batch, known_us):
+            piece = _piece(path, decode, registries, report)
+            last_us = max(last_us, int(piece.known_us.max(initial=0)))
+            if partition is None and len(piece):
+                partition = started(cities, int(piece.batch.begin.min()), SOURCE)
+            for message in messages(cities, piece, SOURCE):
                 assert partition is not None  # noqa: S101  # readings started it
                 for effect in partition.step(message, message.ingested_at_us):
                     report.told(effect)
                     windows.write(effect)
             on_file(path)
         if partition is not None:
-            for effect in partition.step(_message(cities.newest, last_us + DRAIN_US), 0):
+            for effect in partition.step(tick(cities.newest, last_us + DRAIN_US, SOURCE), 0):
                 for seen in _until(effect, last_us):
                     report.told(seen)
                     windows.write(seen)
@@ -158,59 +154,19 @@ def run(city: City | Timeline[City], files: list[Path], decode: Callable[[Path],
     return report
 
 
-def _started(cities: Timeline[City], log_time_us: int) -> Partition:
-    """An empty state at a log time, told of the versions that take over later."""
-    first = cities.at(log_time_us)
-    partition = Partition(first, 1, 0)
-    partition.step(_message(first, log_time_us), log_time_us)
-    for since_us, city in zip(cities.since_us, cities.entries, strict=True):
-        if since_us > log_time_us:
-            change = CityChange(version=city.version, sha256=city.sha256, effective_at_us=since_us)
-            partition.step(replace(_message(city, log_time_us), kind=Kind.CITY, change=change, city=city), log_time_us)
-    return partition
-
-
-def _readings(path: Path, decode: Callable[[Path], Decoded], registries: Timeline[Registry],
-              report: Report) -> tuple[Batch, npt.NDArray[np.int64]]:
-    """The readings of a file that may be taken and when each was known, in that order; all else is counted.
-
-    A reading is known at its end, or when its file was published, whichever is earlier.
-    """
+def _piece(path: Path, decode: Callable[[Path], Decoded], registries: Timeline[Registry], report: Report) -> Piece:
+    """The readings of a file that may be taken, in the order in which they were known; all else is counted."""
     try:
         decoded = decode(path)
     except RefusedError as error:
         report.refused[error.reason] += 1
         report.refused_files[str(path)] = str(error)
-        return Batch.empty(), np.empty(0, np.int64)
-    latest_us = int(decoded.batch.end.max(initial=0))
-    batches, refusals = [], list(decoded.refusals)
-    for registry, at in registries.split(decoded.batch.begin):
-        admitted, refused = admit(decoded.batch.take(at), registry, latest_us, 0, NO_LIMIT_US)
-        batches.append(admitted)
-        refusals += refused
-    batch = Batch.concatenated(batches) if batches else Batch.empty()
+        return Piece.joined([])
+    piece, refusals = admitted(decoded, registries)
     for refusal in refusals:
         report.refused[refusal.reason] += refusal.count
-    report.took(decoded, batch)
-    known_us = batch.end if decoded.published_us is None else np.minimum(batch.end, decoded.published_us)
-    order = np.argsort(known_us, kind="stable")
-    return batch.take(order), known_us[order]
-
-
-def _message(city: City, log_time_us: int, batch: Batch | None = None) -> LogMessage:
-    kind = Kind.TICK if batch is None else Kind.READINGS
-    return LogMessage(kind, log_time_us, Clock.DATA, city.version, "replay", str(log_time_us), batch)
-
-
-def _messages(cities: Timeline[City], batch: Batch, known_us: npt.NDArray[np.int64]) -> Iterator[LogMessage]:
-    """Readings in the order in which they were known, one message for each step of the grid and city version."""
-    if not len(batch):
-        return
-    step = -(-known_us // STEP_US)
-    cuts = np.flatnonzero(np.diff(step)) + 1
-    for at in np.split(np.arange(len(batch)), cuts):
-        for city, mine in cities.split(batch.begin[at]):
-            yield _message(city, int(known_us[at[-1]]), batch.take(at[mine]))
+    report.took(decoded, piece.batch)
+    return piece.sorted()
 
 
 def _until(effect: Effect, end_us: int) -> Iterator[Effect]:

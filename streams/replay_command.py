@@ -3,7 +3,6 @@
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -12,14 +11,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from schemas.city import City
 from schemas.city_timeline import Timeline
 from schemas.errors import DrukteError
-from schemas.feeds.datex2 import RoadChannels, decode_measured
+from schemas.feeds.datex2 import RoadChannels
 from schemas.feeds.datex2_sites import SiteTable, read_site_table
 from schemas.feeds.decoded import Decoded
 from schemas.feeds.native import decode as decode_native
 from schemas.ndw_roads import road_table
-from schemas.reading import Batch
 from schemas.registry import Registry
 from streams.city_files import load_city
+from streams.recorded import measured
 from streams.replay import city_of_roads, run
 
 
@@ -96,23 +95,4 @@ def _decoder(feed: str, cities: Timeline[City], sites: SiteTable | None, source:
     version = None if sites is None else sites.version
     channels = cities.mapped(lambda city: RoadChannels.of(city.roads, city.ids, others, version))
 
-    def decode(path: Path) -> Decoded:
-        """Each version's own readings; what is refused and counted is told by the version of the publication."""
-        found = {id(one): _decoded(path, one) for one in channels.entries}
-        batches = [
-            found[id(one)].batch.take(at)
-            for one in channels.entries
-            for entry, at in channels.split(found[id(one)].batch.begin) if entry is one
-        ]
-        newest = found[id(channels.newest)]
-        judge = newest if newest.published_us is None else found[id(channels.at(newest.published_us))]
-        return replace(judge, batch=Batch.concatenated(batches) if batches else Batch.empty())
-
-    return decode
-
-
-def _decoded(path: Path, channels: RoadChannels) -> Decoded:
-    with path.open("rb") as stream:
-        return decode_measured(stream, channels)
-
-
+    return lambda path: measured(path, channels)

@@ -20,9 +20,10 @@ from schemas.health import HEALTH_SCHEMAS, HealthTable, SensorState
 from schemas.ids import IdKind
 from schemas.live import SCHEMAS, LiveTable
 from schemas.log import Topic
+from schemas.roads import ANY_VEHICLE
 from streams import storage
 from streams.reports.handover import Handover, handover, handover_text
-from streams.reports.material import LostSensor, Material, Origin, ZoneRow, stories
+from streams.reports.material import LostSensor, Material, Origin, OutlookRow, RoadRow, ZoneRow, stories
 from streams.reports.shift import Shift, shift, shift_text
 from streams.reports.situation import Situation, situation, situation_text
 from streams.reports.wording import Language
@@ -50,6 +51,15 @@ SELECT * FROM live.zone_minute WHERE window_start >= %(rows_from)s AND window_st
 _HEALTH: LiteralString = """
 SELECT DISTINCT ON (sensor) sensor, at, state, since FROM live.sensor_health
 WHERE at <= %(until)s AND at > %(until)s - interval '2 hours' ORDER BY sensor, at DESC"""
+
+_ROADS: LiteralString = """
+SELECT DISTINCT ON (zone) zone, window_start, span_s, speed_km_h, flow_veh_h_lane, service_level FROM live.road_minute
+WHERE window_start > %(until)s - interval '30 minutes' AND window_start < %(until)s AND vehicle_class = 'anyVehicle'
+    AND (vehicles IS NOT NULL OR speed_km_h IS NOT NULL) ORDER BY zone, window_start DESC"""
+_OUTLOOK: LiteralString = """
+SELECT DISTINCT ON (place, ahead_min) place, window_start, span_s, ahead_min, low, high, percent_reach
+FROM live.outlook_quarter WHERE kind = 'zone' AND window_start > %(until)s - interval '1 hour'
+    AND window_start < %(until)s ORDER BY place, ahead_min, window_start DESC"""
 
 Report = Handover | Situation | Shift
 Values = dict[str, Any]
@@ -117,7 +127,7 @@ def _of_site(found: Material, site: str | None) -> Material:
     return replace(
         found, city=msgspec.structs.replace(found.city, sites={site: found.city.sites[site]}),
         transitions=[one for one in found.transitions if one.site == site],
-        lost=[one for one in found.lost if one.site == site])
+        lost=[one for one in found.lost if one.site == site], is_of_one_site=True)
 
 
 def from_database(uri: str, city: City, wish: Wish) -> Material:
@@ -134,9 +144,11 @@ def from_database(uri: str, city: City, wish: Wish) -> Material:
             keys = _keys(city)
             rows = [_zone_row(keys, row) for row in cursor.execute(_ROWS, values)] if values["zones"] else []
             standing = {row["sensor"]: row for row in cursor.execute(_HEALTH, values)}
+            roads = list(_road_rows(keys, cursor.execute(_ROADS, values)))
+            outlook = list(_outlook_rows(keys, cursor.execute(_OUTLOOK, values)))
     return Material(
         city.file, city.roads, wish.from_us, wish.until_us, told, done, rows, _lost(city, standing.values()),
-        Origin.DATABASE)
+        Origin.DATABASE, roads, outlook)
 
 
 def _zones(city: City, wish: Wish, told: Iterable[Transition]) -> list[int]:
@@ -164,10 +176,11 @@ def from_topics(settings: Settings, city: City, wish: Wish) -> Material:
             buffer.add(message)
         except RefusedError:
             continue  # its dead letter is the writer's
-    names = SCHEMAS[LiveTable.ZONE].names
     wanted = set(_zones(city, wish, buffer.transitions.values()))
     first_us = wish.from_us - MARGIN_US
-    zone_rows = (dict(zip(names, row, strict=True)) for row in buffer.live[LiveTable.ZONE].values())
+    zone_rows, road_rows, outlook = (
+        [dict(zip(SCHEMAS[table].names, row, strict=True)) for row in buffer.live[table].values()]
+        for table in (LiveTable.ZONE, LiveTable.ROAD, LiveTable.OUTLOOK))
     keys = _keys(city)
     rows = [_zone_row(keys, row) for row in zone_rows if row["zone"] in wanted]
     told = [one for one in buffer.transitions.values() if one.at_us <= wish.until_us]
@@ -175,7 +188,10 @@ def from_topics(settings: Settings, city: City, wish: Wish) -> Material:
         city.file, city.roads, wish.from_us, wish.until_us, told,
         [one for one in buffer.outcomes.values() if one.measure],
         [row for row in rows if first_us <= row.start_us < wish.until_us], _lost(city, _standing(buffer, wish)),
-        Origin.TOPICS)
+        Origin.TOPICS,
+        list(_road_rows(keys, (row for row in road_rows if row["vehicle_class"] == ANY_VEHICLE
+                               and (row["vehicles"], row["speed_km_h"]) != (None, None)))),
+        list(_outlook_rows(keys, (row for row in outlook if row["kind"] == "zone"))))
     # As from the database: alerts that ended before the time are no part of it.
     kept = {story.first.alert_id for story in stories(found) if story.is_open or story.last.at_us >= wish.from_us}
     return replace(found, transitions=[one for one in told if one.alert_id in kept])
@@ -237,6 +253,22 @@ def _zone_row(keys: dict[int, str], row: Values) -> ZoneRow:
     return ZoneRow(
         keys[row["zone"]], start_us, start_us + row["span_s"] * SECOND_US, row["people_low"],
         row["people_high"], row["percent_low"], row["percent_high"], row["level"], row["trend"], row["coverage"])
+
+
+def _road_rows(keys: dict[int, str], rows: Iterable[Values]) -> Iterator[RoadRow]:
+    for row in rows:
+        if row["zone"] in keys:
+            start_us = _us(row["window_start"])
+            yield RoadRow(keys[row["zone"]], start_us, start_us + row["span_s"] * SECOND_US, row["speed_km_h"],
+                          row["flow_veh_h_lane"], row["service_level"])
+
+
+def _outlook_rows(keys: dict[int, str], rows: Iterable[Values]) -> Iterator[OutlookRow]:
+    for row in rows:
+        if row["place"] in keys:
+            end_us = _us(row["window_start"]) + row["span_s"] * SECOND_US
+            yield OutlookRow(keys[row["place"]], end_us, row["ahead_min"], row["low"], row["high"],
+                             row["percent_reach"])
 
 
 def _keys(city: City) -> dict[int, str]:

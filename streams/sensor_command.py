@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 import typer
 
-from schemas.errors import DrukteError, FatalError, TransientError
+from schemas.errors import FatalError
+from streams.service_client import ask_service, service_url
 
 if TYPE_CHECKING:
     from streams.scorecard import Score
@@ -43,7 +44,7 @@ def purge(
     """Forget a sensor and refuse its readings from now on. It cannot be taken back; published cells stay."""
     if not yes:
         typer.confirm(f"Forget sensor {key} for good?", abort=True)
-    receipt = post_purge(url or _address(settings), key, token)
+    receipt = post_purge(service_url(url, settings), key, token)
     typer.echo(f"{key}: {receipt['what']}. Take it out of the city file, so that the gateway refuses it.")
 
 
@@ -57,27 +58,9 @@ def post_purge(url: str, key: str, token: str | None) -> dict[str, Any]:
     DrukteError
         It was refused; the text says why.
     """
-    import httpx
+    path = f"/api/sensors/{quote(key, safe='')}/purge"
+    return ask_service(url, "POST", path, token, {}, answer_s=ANSWER_S, refused="not purged")
 
-    from streams.tls import failure
-    headers = {} if token is None else {"authorization": f"Bearer {token}"}
-    try:
-        answer = httpx.post(
-            f"{url.rstrip('/')}/api/sensors/{quote(key, safe='')}/purge", json={}, headers=headers, timeout=ANSWER_S)
-        document: dict[str, Any] = answer.json()
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        why = failure(error, "environment variable SSL_CERT_FILE")
-        raise TransientError(f"{url} does not answer: {why}; does `drukte serve` run there?") from None
-    if answer.status_code in (httpx.codes.OK, httpx.codes.ACCEPTED):
-        return document
-    text = f"not purged ({answer.status_code}): {document.get('detail', 'no reason was given')}"
-    raise TransientError(text) if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR else DrukteError(text)
-
-
-def _address(settings: Path | None) -> str:
-    from streams.settings import load_settings
-    serve = load_settings(settings).serve
-    return f"{'http' if serve.tls is None else 'https'}://{serve.host}:{serve.port}"
 
 
 def scorecard(

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from schemas.alert_outputs import EVENT_SOURCE, URN_PATTERN
 from schemas.command import RoleName
 from schemas.errors import FatalError
 from schemas.log import Clock
@@ -241,6 +242,9 @@ class DeliverSettings(_Strict, frozen=True, kw_only=True):
     watchdog : WatchdogSettings
     alert_url : str, optional
         Page of an alert, `{alert_id}` in it is replaced; Alertmanager's generatorURL.
+    event_source : str
+        What webhooks and MQTT messages name as their source: a urn of the system. For Dutch governments
+        `urn:nld:oin:OIN:systeem:drukte`, with the organisation's number.
     resend_s : float
         How often open alerts are told to Alertmanager again; below its `resolve_timeout`.
     resolve_for_s : float
@@ -265,6 +269,7 @@ class DeliverSettings(_Strict, frozen=True, kw_only=True):
     mqtt: AlertMqttSettings | None = None
     watchdog: WatchdogSettings = WatchdogSettings()
     alert_url: str | None = None
+    event_source: Annotated[str, msgspec.Meta(pattern=URN_PATTERN, max_length=200)] = EVENT_SOURCE
     resend_s: Annotated[float, msgspec.Meta(gt=0, le=180)] = 60.0
     resolve_for_s: Annotated[float, msgspec.Meta(ge=0)] = 300.0
     stale_s: Annotated[float, msgspec.Meta(gt=0)] = 300.0
@@ -325,6 +330,7 @@ def load_settings(path: Path | None = None) -> Settings:
     except OSError as error:
         raise FatalError(f"{chosen}: cannot be read ({error.strerror}); give it with --settings") from None
     except msgspec.DecodeError as error:
-        hint = "; `drukte token new SOURCE` prints the line" if "token_hash" in str(error) else ""
-        raise FatalError(f"{chosen}: {error}{hint}") from None
+        hint = "`drukte token new SOURCE` prints the line" if "token_hash" in str(error) else (
+            "correct it there; docs/operate.md shows every section")
+        raise FatalError(f"{chosen}: {error}; {hint}") from None
     return msgspec.structs.replace(settings, city=chosen.parent / settings.city)

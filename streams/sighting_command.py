@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from schemas.errors import DrukteError, TransientError
+from schemas.errors import DrukteError
 from schemas.sighting import Role
+from streams.service_client import ask_service, service_url
 
 ANSWER_S = 15.0
 """The service waits up to ten seconds for the broker."""
@@ -33,7 +34,7 @@ def sighting(
     if len(said) != 1:
         raise DrukteError("say exactly one of --percent, --colour and --count")
     told = {"zone": zone, "role": role.value, **said, **({} if time is None else {"time": time})}
-    receipt = post_sighting(url or _address(settings), told, token)
+    receipt = post_sighting(service_url(url, settings), told, token)
     sys.stdout.write(f"{receipt['zone']} ({receipt['site']}): told at {receipt['time']}\n")
 
 
@@ -47,21 +48,4 @@ def post_sighting(url: str, told: dict[str, Any], token: str | None) -> dict[str
     DrukteError
         It was refused; the text says why.
     """
-    import httpx
-    headers = {} if token is None else {"authorization": f"Bearer {token}"}
-    try:
-        answer = httpx.post(f"{url.rstrip('/')}/api/sightings", json=told, headers=headers, timeout=ANSWER_S)
-        document: dict[str, Any] = answer.json()
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        what = f"{url} does not answer ({type(error).__name__})"
-        raise TransientError(f"{what}; does `drukte serve` run there?") from None
-    if answer.status_code == httpx.codes.ACCEPTED:
-        return document
-    text = f"not taken ({answer.status_code}): {document.get('detail', 'no reason was given')}"
-    raise TransientError(text) if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR else DrukteError(text)
-
-
-def _address(settings: Path | None) -> str:
-    from streams.settings import load_settings
-    serve = load_settings(settings).serve
-    return f"{'http' if serve.tls is None else 'https'}://{serve.host}:{serve.port}"
+    return ask_service(url, "POST", "/api/sightings", token, told, answer_s=ANSWER_S, refused="not taken")

@@ -22,7 +22,8 @@ def _zone() -> None:
 @app.command("time-to-empty")
 def time_to_empty(
     zone: Annotated[str, typer.Argument(help="Key of the zone in the city file.")],
-    shut: Annotated[list[str] | None, typer.Option(help="Key of a gate that is shut; may be repeated.")] = None,
+    shut: Annotated[list[str] | None, typer.Option(
+        help="Key of one more gate that is shut; may be repeated. Those that operators closed are known.")] = None,
     url: Annotated[str | None, typer.Option(help="Address of `drukte serve`; else that of the settings.")] = None,
     settings: Annotated[
         Path | None, typer.Option("--settings", help="Settings file; else $DRUKTE_SETTINGS, else ./drukte.toml.")
@@ -34,8 +35,17 @@ def time_to_empty(
     known = "not known" if told["people_at_most"] is None else f"at most {told['people_at_most']}"
     sys.stdout.write(
         f"{told['zone']}: {told['text']}\n"
+        f"{_closed(told)}{_lost(told)}"
         f"  people: {known}; all of {told['site']}: {whole}\n"
         f"  planning value: {told['flow_per_m_min']:g} persons per metre and minute; {told['note']}\n")
+
+
+def _closed(told: dict[str, Any]) -> str:
+    return f"  closed by operators: {', '.join(told['closed'])}\n" if told["closed"] else ""
+
+
+def _lost(told: dict[str, Any]) -> str:
+    return "".join(f"  {one['text']}\n" for one in told["with_one_shut"])
 
 
 def ask_time_to_empty(url: str, zone: str, shut: list[str]) -> dict[str, Any]:

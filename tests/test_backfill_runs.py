@@ -13,7 +13,8 @@ from schemas.errors import DrukteError
 from schemas.reading import Batch, Metric
 from streams.backfill_command import by_source
 from streams.backfill_files import Taken, decoder, listed, pieces
-from streams.backfill_runs import Piece, Runs
+from streams.backfill_runs import Runs
+from streams.recorded import Piece
 from tests.cities import small_city
 
 

@@ -3,21 +3,29 @@
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
+from schemas.alert_outputs import EVENT_SOURCE, MQTT_TOPIC, SIGNATURE_HEADER, message_of, webhook_headers
+from schemas.cap import NAMESPACE
 from schemas.city import CityFile
 from schemas.contract import json_schema
 from schemas.log import Topic
 from streams.cli import app
 from streams.contract_command import DEFAULT_FOLDER, generated_files, stale_files, write_files
+from streams.deliver.wording import Wording
+from tests.cities import small_city
+from tests.deliver.samples import told
 from tests.services.cache import asyncapi_dir
 from tests.services.missing import INSTALL
+from tests.writer.samples import transition
 
 Json = dict[str, Any]
 CHECK = """
@@ -92,6 +100,31 @@ def test_exact_values_are_in_inner_channels_only() -> None:
     for topic in (Topic.SITE_LOG, Topic.SNAPSHOTS, Topic.SEALS, Topic.DEAD_LETTER_BODIES):
         assert channels[topic.value]["tags"] == [{"name": "inner"}]
     assert channels["alerts"]["tags"] == [{"name": "outer"}]
+
+
+def test_what_a_receiver_is_told_stands_in_the_contract() -> None:
+    made = document()
+    sent = {name.lower() for name in webhook_headers(transition(), EVENT_SOURCE, "centrum/plein")}
+    headers = made["components"]["messages"]["alert-event"]["headers"]
+    assert {name.lower() for name in headers["required"]} == sent | {SIGNATURE_HEADER.lower()}
+    assert made["channels"]["alert-mqtt"]["address"].startswith("{prefix}/alerts/")
+    assert set(made["channels"]["alert-mqtt"]["parameters"]) == set(re.findall(r"{(\w+)}", MQTT_TOPIC))
+    assert made["operations"]["send-alert-mqtt"]["bindings"]["mqtt"] == {
+        "qos": 1, "retain": True, "bindingVersion": "0.2.0"}
+    cap = made["components"]["messages"]["cap"]
+    assert (cap["contentType"], cap["x-namespace"]) == ("application/cap+xml", NAMESPACE)
+    assert "docs.oasis-open.org" in cap["externalDocs"]["url"]
+    for name in ("webhook", "alert-mqtt", "cap", "cap-feed"):
+        assert made["channels"][name]["tags"] == [{"name": "outer"}]
+        assert made["operations"][f"send-{name}"]["channel"] == {"$ref": f"#/channels/{name}"}
+
+
+def test_a_message_over_mqtt_fits_its_schema() -> None:
+    schema = json.loads(generated_files()["alert-mqtt.schema.json"])["$defs"]
+    event = Wording(small_city()).event(told(), 0, late=False)
+    sent = msgspec.to_builtins(message_of(transition(), EVENT_SOURCE, "centrum/plein", event))
+    assert set(sent) == set(schema["AlertMessage"]["properties"])
+    assert set(sent["data"]) == set(schema["AlertEvent"]["properties"])
 
 
 def test_arrow_messages_list_their_columns() -> None:

@@ -94,6 +94,12 @@ def test_the_format_of_an_example_is_suggested(example: Example) -> None:
     assert formats & set(suggestions(example.body))
 
 
+@pytest.mark.parametrize("key", [*FORMATS, *OWN_DOORS])
+def test_every_format_reads_an_example_of_its_own(key: str) -> None:
+    mine = [one for example in examples() for one in tried_by_each_source(example) if one.format == key]
+    assert any(one.whole is None and (one.readings or one.passed or one.sites) for one in mine)
+
+
 def test_the_guide_leads_to_every_page_and_every_format_has_one() -> None:
     linked = set(re.findall(r"\(feeds/([\w-]+\.md)\)", GUIDE.read_text()))
     assert linked == {page.name for page in PAGES}

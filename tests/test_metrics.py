@@ -39,6 +39,7 @@ from tests.cities import small_city
 from tests.conftest import ROOT
 from tests.gateway.mock_broker import MockBroker
 from tests.services.process import free_port, wait_until
+from tests.services.threads import in_thread
 
 PEOPLE = re.compile(r"people|person|persoon|occupancy|density|crowd|zone|gate_|sensor_|site", re.IGNORECASE)
 
@@ -164,27 +165,11 @@ def test_each_process_tells_its_own(
         deliver=DeliverSettings(webhooks=[webhook]),
         metrics=msgspec.convert({f"port_{process}": port}, MetricsSettings),
     )
-    stop, failures = threading.Event(), list[BaseException]()
-
-    def go() -> None:
-        try:
-            run(settings, small_city(), stop)
-        except BaseException as error:  # noqa: BLE001  # told by the test
-            failures.append(error)
-
-    thread = threading.Thread(target=go)
-    thread.start()
     text = ""
-    try:
+    with in_thread(lambda stop: run(settings, small_city(), stop)) as thread:
         wait_until(lambda: not thread.is_alive() or expected.items() <= _scraped_or_none(port).items(), 60, "figures")
         if thread.is_alive():
             text = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=20).text
-    finally:
-        stop.set()
-        thread.join(60)
-    if failures:
-        raise failures[0]
-    assert not thread.is_alive()
     assert "drukte_" in text, "it ended by itself"
     city = small_city().file
     for key in [*city.zones, *city.gates, *city.sensors, *city.sites]:

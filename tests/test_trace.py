@@ -70,7 +70,7 @@ def letter(**changes: Any) -> Letter:
 
 
 def letter_message(one: Letter) -> Message:
-    return Message(Topic.DEAD_LETTERS, 0, 0, letter_headers("urn:drukte:gateway", "1"), encode_letter(one))
+    return Message(Topic.DEAD_LETTERS, 0, 0, letter_headers("urn:drukte:gateway", "1", one), encode_letter(one))
 
 
 def health_message(state: SensorState, at: datetime = NOON, sensor: str = "cam-plein", partition: int = 1) -> Message:

@@ -64,7 +64,7 @@ def truths(city: City, day: Day) -> list[Truth]:
     figures = zone_figures(city, day.layout)
     entries = entries_of(city, day.layout, figures)
     active, limits = _in_force(city, day, entries)
-    seen = _Figures(city, day, limits, float(_dense_from(entries)))
+    seen = _Figures(city, day, limits)
     found = []
     for number, entry in enumerate(entries):
         if entry.rule.kind not in JUDGED:
@@ -93,11 +93,6 @@ def _in_force(city: City, day: Day, entries: list[Entry]) -> tuple[Mask, Floats]
         active[step] = changed if changed is not None else active[step - 1]
         limits[step] = figures.people
     return active, limits
-
-
-def _dense_from(entries: list[Entry]) -> float:
-    return min((one.rule.density_from_per_m2 for one in entries if one.rule.kind is RuleKind.STOP_AND_GO),
-               default=np.inf)
 
 
 def _clearing(entry: Entry, limit: Floats) -> Floats:
@@ -132,8 +127,8 @@ def _episodes(day: Day, entry: Entry, over: Mask, held: Mask, beyond: Mask) -> l
 class _Figures:
     """The true figure of each kind at each place, over steps of 10 s, and its limit."""
 
-    def __init__(self, city: City, day: Day, limits: Floats, dense_per_m2: float) -> None:
-        self._day, self._limits, self._dense_per_m2 = day, limits, dense_per_m2
+    def __init__(self, city: City, day: Day, limits: Floats) -> None:
+        self._day, self._limits = day, limits
         self._figures = zone_figures(city, day.layout)
         self._width_m = gate_widths_m(city, day.layout)
         self._zone = {key: at for at, key in enumerate(day.ground.zones)}
@@ -161,7 +156,7 @@ class _Figures:
         if kind is RuleKind.SURGE:
             usual = self._day.usual[:, self._zone[key]]
             return people, np.maximum(UNUSUAL_RATIO * usual, usual + UNUSUAL_PEOPLE)
-        return self._stopped(place, key, people), self._constant(rule.raising)
+        return self._stopped(place, key, people, rule.density_from_per_m2), self._constant(rule.raising)
 
     def _constant(self, limit: float) -> Floats:
         return np.full(len(self._day.people), limit)
@@ -178,14 +173,14 @@ class _Figures:
         found[back:] = (people[back:] - people[:-back]) / RISE_BACK_MIN
         return found
 
-    def _stopped(self, place: int, key: str, people: Floats) -> Floats:
+    def _stopped(self, place: int, key: str, people: Floats, dense_per_m2: float) -> Floats:
         """Outflow per metre of all ways out while the zone is dense, else far above every limit."""
         day, at = self._day, self._zone[key]
         leaves = day.passages[:, day.ground.side_from == at, 0].sum(axis=1)
         leaves = leaves + day.passages[:, day.ground.side_to == at, 1].sum(axis=1)
         gates = np.flatnonzero((day.layout.gate_zones == place).any(axis=1))
         width_m = max(self._width_m[gates].sum(), 1e-9)
-        dense = people >= self._dense_per_m2 * self._figures.area_m2[place]
+        dense = people >= dense_per_m2 * self._figures.area_m2[place]
         return np.where(dense, self._of_minutes(leaves / width_m), 1e6)
 
     def _reported(self, place: int, *, lost: bool) -> Floats:

@@ -71,7 +71,7 @@ class GivenMiddle(Forecast):
 def rolled(recorded: Recorded, horizons: int, warm_from: int, first: int, models: tuple[str, ...]) -> dict[str, Said]:
     """Every model's forecasts for origins from slot `first` on; all learn from slot `warm_from` on."""
     series = Series(np.arange(len(recorded.pool)), [], np.empty(0, np.intp), recorded.pool,
-                    list(range(int(recorded.pool.max()) + 1)))
+                    [("people", str(at)) for at in range(int(recorded.pool.max()) + 1)])
     running = {name: (GivenMiddle if name in (AMSTERDAM, NAIVE) else Forecast)(series, horizons) for name in models}
     quantiles: dict[str, list[Floats]] = {name: [] for name in models}
     chances: dict[str, list[Floats]] = {name: [] for name in models}

@@ -16,6 +16,7 @@ from schemas.command import (
     GateOpen,
     MeasureTaken,
     OperatorCommand,
+    Outcome,
     SensorOutOfService,
     SetOccupancy,
     Suppress,
@@ -33,7 +34,7 @@ from streams.core.health import Health
 from streams.core.inside import EMPTY_SD, Anchor, Inside, InsideMinute
 from streams.core.layout import COUNTED_METRICS, MINUTE_US, Layout, PlaceKind, gate_widths_m
 from streams.core.levels import LevelEdges, ZoneFigures
-from streams.core.lookahead import QUARTER_US, LookAhead
+from streams.core.lookahead import DETECTED, QUARTER_US, LookAhead
 from streams.core.measures_taken import MeasuresTaken
 from streams.core.moves import Moves
 from streams.core.occupancy import Kind
@@ -44,7 +45,7 @@ from streams.core.signal_rules import Signal, SignalRules
 from streams.core.zone_windows import NO_VALUE, Step, ZoneWindows
 
 REPEAT_US = 3_600_000_000
-"""Open alerts are told again every hour, so that the topic's retention never forgets one."""
+"""Open alerts and closed gates are told again every hour, so that the topic's retention never forgets one."""
 LOST = [state for state in SensorState if state is SensorState.SILENT or state >= UNUSABLE_FROM]
 """States of a sensor that the rule sensor-loss counts."""
 SET_SD = 0.05
@@ -73,7 +74,7 @@ class Alarm:
     """
 
     PARTS = ("book", "levels", "desk", "outflow", "measures", "inside", "inside.occupancy", "inside.occupancy.watch",
-             "inside.devices", *(f"ahead.{name}" for name in LookAhead.PARTS))
+             "inside.occupancy.exchange", "inside.devices", *(f"ahead.{name}" for name in LookAhead.PARTS))
     """Where its state is."""
 
     def __init__(self, city: City, layout: Layout, figures: ZoneFigures, level_edges: LevelEdges, rings: int,
@@ -86,13 +87,12 @@ class Alarm:
         self.outflow = Outflow(layout, gate_widths_m(city, layout))
         self.measures = MeasuresTaken(city, layout, len(figures.area_m2))
         self.inside = Inside(city, layout, figures)
-        self.ahead = LookAhead(city, layout, figures)
+        self.ahead = LookAhead(city, layout, figures, [kind for kind in DETECTED if self.signals.wants(kind)])
         self._rows = rows
         self._zone_number = {layout.place_key[at]: int(at) for at in layout.places_of(PlaceKind.ZONE)}
         self._forecast_cases = self.signals.forecast_cases()
         self._events = Events(city, layout, figures, self.book.entries)
-        dense = [one.rule.density_from_per_m2 for one in self.book.entries if one.rule.kind is RuleKind.STOP_AND_GO]
-        self._dense_people = figures.area_m2 * min(dense, default=np.inf)
+        self._stop_and_go_cases = self.signals.stop_and_go_cases()
 
     def carry(self, old: "Alarm", moves: Moves, windows: ZoneWindows, open_start: Ints) -> list[Transition]:
         """Go on with the cases whose rule and place stay; the ends of the others."""
@@ -116,18 +116,18 @@ class Alarm:
         self.signals.active = active
 
     def at_step(self, step_us: int, step: Step, windows: ZoneWindows, counts: Mask,
-                open_start: Ints) -> list[Transition]:
+                open_start: Ints) -> list[Transition | Outcome]:
         """Let a step of the grid raise alerts, and time move their flags; then what belongs to its minute."""
-        told = self.levels.at_step(step_us, step, windows, counts)
+        told: list[Transition | Outcome] = [*self.levels.at_step(step_us, step, windows, counts)]
         if step_us % REPEAT_US == 0:
-            told += self.book.open_alerts()
+            told += [*self.book.open_alerts(), *self.desk.closures(step_us)]
         self.inside.at_step(step_us, step.counted * step.gain, step.present)
         if step_us % MINUTE_US == 0:
             for minute in self.inside.minutes(open_start):
                 told += self._inside_known(minute, step_us)
         if step_us % QUARTER_US == MINUTE_US:
             told += self._look_ahead(step_us - MINUTE_US, windows, step_us)
-        return told + self.desk.at_step(step_us)
+        return [*told, *self.desk.at_step(step_us)]
 
     def _inside_known(self, minute: InsideMinute, now_us: int) -> list[Transition]:
         """A minute that all gates have closed: its rows, and whether the capacity is reached."""
@@ -204,17 +204,23 @@ class Alarm:
         told = self.signals.at_close(
             Signal(RuleKind.FLOW, gate, start_us, low, high, coverage, none, none), now_us)
         told += self._no_data(gate, start_us, coverage, now_us)
-        if not self.signals.wants(RuleKind.STOP_AND_GO):
-            return told
-        zone, zone_start_us, outflow = self.outflow.closed(
-            gate, start_us, np.where(closed, 0.0, ways["in_high"]), np.where(closed, 0.0, ways["out_high"]), span_min)
-        # An empty zone has no outflow either: only a dense one that does not empty stands still.
-        # Seen and not dense is calm, though its gates' counts are then withheld; not seen is no evidence.
+        if self._stop_and_go_cases:
+            in_high, out_high = (np.where(closed, 0.0, ways[name]) for name in ("in_high", "out_high"))
+            told += self._standing(*self.outflow.closed(gate, start_us, in_high, out_high, span_min), last_low, now_us)
+        return told
+
+    def _standing(self, zone: Places, start_us: Ints, outflow: Floats, last_low: Ints, now_us: int) -> list[Transition]:
+        """Zones that are dense by their rule's own density, and whose people hardly leave."""
+        told: list[Transition] = []
         people = last_low[zone]
-        figure = np.where(people >= self._dense_people[zone], outflow, np.nan)
-        calm = (people >= 0) & (people < self._dense_people[zone])
-        return told + self.signals.at_close(
-            Signal.plain(RuleKind.STOP_AND_GO, zone, zone_start_us, figure, np.ones(len(zone)), calm), now_us)
+        for density_per_m2, numbers in self._stop_and_go_cases.items():
+            # An empty zone has no outflow either: only a dense one that does not empty stands still.
+            # Seen and not dense is calm, though its gates' counts are then withheld; not seen is no evidence.
+            dense = people >= density_per_m2 * self._figures.area_m2[zone]
+            told += self.signals.at_close(Signal.plain(
+                RuleKind.STOP_AND_GO, zone, start_us, np.where(dense, outflow, np.nan), np.ones(len(zone)),
+                (people >= 0) & ~dense), now_us, numbers)
+        return told
 
     def _shut(self, gate: Places, now_us: int) -> Mask:
         """Gates that an operator closed: nobody passes, and their silence is no fault."""

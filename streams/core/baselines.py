@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The baselines of a partition: the newest of each place and measure, looked up by time as arrays over places."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ MEASURES: dict[PlaceKind, tuple[Metric, ...]] = {
 SIDES = 2
 
 Floats = npt.NDArray[np.float64]
+_Key = tuple[int, int, str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class Baselines:
     ----------
     encoded : bytes
         All rows, as in a message: the state for snapshots. Setting it brings the rows back.
+    free_flow_km_h : float64 array over places
+        The highest usual speed of a road in a quarter hour of the week; NaN where none is known.
     """
 
     STATE = ("encoded",)
@@ -62,6 +66,7 @@ class Baselines:
         self._rows = no_rows()
         self._encoded: bytes | None = None
         self._row_of = np.full((SIDES, self._places), -1, np.intp)
+        self.free_flow_km_h = np.full(self._places, np.nan)
         self._found: tuple[int, Figures] | None = None
 
     @property
@@ -130,10 +135,22 @@ class Baselines:
         self._row_of[:] = -1
         for row, (key, _) in enumerate(mine):
             self._row_of[self._at[key]] = row
+        self.free_flow_km_h = self._free_flow(mine)
         self._encoded, self._found = None, None
 
 
-def _positions(layout: Layout) -> dict[tuple[int, int, str, int], tuple[int, int]]:
+    def _free_flow(self, mine: Sequence[tuple[_Key, int]]) -> Floats:
+        """The highest median speed of each road over its quarters of the week."""
+        found = np.full(self._places, np.nan)
+        speeds = [row for row, (key, _) in enumerate(mine) if key[-1] == Metric.SPEED]
+        if not speeds:
+            return found
+        place = [self._at[mine[row][0]][1] for row in speeds]
+        found[place] = np.fmax.reduce(self._rows.middle[speeds], axis=1)
+        return found
+
+
+def _positions(layout: Layout) -> dict[_Key, tuple[int, int]]:
     """Key of a row to the side and place that it is about."""
     places = zip(layout.place_kind.tolist(), layout.place_number.tolist(), layout.place_class, strict=True)
     return {

@@ -17,14 +17,14 @@ from streams.core.occupancy_gates import Joints
 
 FOUND_FROM = 12.0
 """Evidence (natural logarithm of the odds) from which a gate is called swapped."""
-SUSPECTED_FROM = 2.5
-"""Evidence from which the bounds of its rows hold the exchanged counts as well."""
+BELIEVED_FROM = 4.6
+"""Logarithm of the odds of its second story (see `exchange`) from which that agrees: a hundred to one."""
 MARGIN = 4.0
 """By so much it must be more than that of any other gate of its zones."""
 MOST_AT_ONCE = 8.0
 """Most evidence of one row at one look."""
-FEWEST_LOOKS = 2
-"""One look alone finds nothing."""
+FEWEST_SPANS = 2
+"""What one span of time says may all be one drift: a counter that misses many, one way, looks swapped for a day."""
 WHOLE_PEOPLE_VARIANCE = 0.25
 """Half a person either way is nothing to look at."""
 DOUBT = 1.5
@@ -54,8 +54,8 @@ class Swapped:
         Whether its counts are exchanged from now on.
     evidence : float
         Natural logarithm of the odds, capped by look.
-    looks : int
-        How many looks at its rows spoke for it.
+    spans : int
+        In how many spans of time, between two moments at which one of its rows was known, something spoke for it.
     rows : tuple of int
         Rows (zones, areas) that bear it out.
     """
@@ -64,7 +64,7 @@ class Swapped:
     at_us: int
     reversed: bool
     evidence: float
-    looks: int
+    spans: int
     rows: tuple[int, ...]
 
 
@@ -74,7 +74,7 @@ class SwapWatch:
     At the start nobody is known to be in a row, within `start_variance` [row], persons squared.
     """
 
-    STATE = ("known", "known_variance", "counted", "spread", "chance", "level", "net", "score", "looks")
+    STATE = ("known", "known_variance", "counted", "spread", "chance", "level", "net", "score", "spans", "told")
 
     def __init__(self, joints: Joints, gates: int, start_variance: Floats) -> None:
         self._sides = np.concatenate([joints.from_row, joints.to_row])
@@ -86,7 +86,8 @@ class SwapWatch:
         self.level = np.zeros(joints.rows)
         self.net = np.zeros((4, gates))
         self.score = np.zeros(gates)
-        self.looks = np.zeros(gates, np.int64)
+        self.spans = np.zeros(gates, np.int64)
+        self.told = np.zeros(gates, np.bool_)
         nothing = np.zeros(0)
         self._pending: tuple[Rows, Floats, Floats] = (np.zeros(0, np.intp), nothing, nothing)
 
@@ -94,7 +95,7 @@ class SwapWatch:
         """Keep what is known of rows and gates that stay."""
         for name in ("known", "known_variance", "counted", "chance", "level", "spread"):
             getattr(self, name)[..., rows[0]] = getattr(old, name)[..., rows[1]]
-        for name in ("net", "score", "looks"):
+        for name in ("net", "score", "spans", "told"):
             getattr(self, name)[..., gates[0]] = getattr(old, name)[..., gates[1]]
 
     def minute(self, gate_net: Floats, row_net: Floats, spread: Floats, chance: Floats) -> None:
@@ -122,15 +123,17 @@ class SwapWatch:
         found: Rows = np.flatnonzero(due & (people**2 > LOOK_FROM_SD**2 * self._variance()))
         return found
 
-    def look_below_nobody(self, rows: Rows) -> None:
+    def look_below_nobody(self, rows: Rows) -> Floats:
         """Judge the gates of rows that hold fewer than nobody; their other rows may speak against an exchange."""
         if not len(rows):
-            return
+            return np.zeros(len(self.score))
         beside = np.unique(self._sides[:, np.isin(self._sides, rows).any(axis=0)])
         people = self.known + self.counted
         deviation = np.sqrt(DOUBT * self._variance())
-        self._judge(beside[beside >= 0], lambda shift, row: np.minimum(people[row] + shift, 0.0) / deviation[row])
+        told = self._judge(
+            beside[beside >= 0], lambda shift, row: np.minimum(people[row] + shift, 0.0) / deviation[row])
         self.level[rows] = people[rows]
+        return told
 
     def look_at(self, rows: Rows, people: Floats, sd: Floats) -> None:
         """Judge the gates of rows whose people became known."""
@@ -152,10 +155,14 @@ class SwapWatch:
         rows, people, sd = self._pending
         self._restart(rows, people, sd**2)
 
-    def found(self, at_us: int, is_reversed: npt.NDArray[np.bool_]) -> list[Swapped]:
-        """Gates with enough evidence, and more than all others of their rows; `is_reversed` turns for these."""
+    def found(self, at_us: int, is_reversed: npt.NDArray[np.bool_], belief: Floats) -> list[Swapped]:
+        """Gates with enough evidence, and more than all others of their rows; `is_reversed` turns for these.
+
+        Both accounts have to say so: this one, of people since they were known, and the filter's `belief` [gate].
+        """
         found = []
-        for gate in np.flatnonzero((self.score >= FOUND_FROM) & (self.looks >= FEWEST_LOOKS)).tolist():
+        enough = (self.score >= FOUND_FROM) & (self.spans >= FEWEST_SPANS) & (belief >= BELIEVED_FROM)
+        for gate in np.flatnonzero(enough).tolist():
             rows = self._sides[:, gate]
             rows = rows[rows >= 0]
             beside = np.logical_or.reduce(np.isin(self._sides, rows))
@@ -164,9 +171,9 @@ class SwapWatch:
                 continue
             is_reversed[gate] = not is_reversed[gate]
             found.append(Swapped(gate, at_us, bool(is_reversed[gate]), float(self.score[gate]),
-                                 int(self.looks[gate]), tuple(rows.tolist())))
+                                 int(self.spans[gate]), tuple(rows.tolist())))
             self.score[beside] = self.score[gate] = 0.0
-            self.looks[beside] = self.looks[gate] = 0
+            self.spans[beside] = self.spans[gate] = 0
         return found
 
     def exchanged(self, gate: int) -> tuple[Rows, Floats, Floats]:
@@ -180,35 +187,24 @@ class SwapWatch:
         rows = np.unique(rows[rows >= 0])
         return rows, (self.known + self.counted)[rows], self._variance()[rows]
 
-    def widened(self, lower: Floats, upper: Floats) -> tuple[Floats, Floats]:
-        """Bounds [row] that also hold what the exchanged counts of every suspected gate would make of its rows."""
-        lower, upper = lower.copy(), upper.copy()
-        suspected = np.flatnonzero(self.score >= SUSPECTED_FROM)
-        people, margin = self.known + self.counted, 2 * np.sqrt(self._variance())
-        for side in range(4):
-            row = self._sides[side, suspected]
-            gate, row = suspected[row >= 0], row[row >= 0]
-            exchanged = np.maximum(people[row] + 2 * _SIGN[side] * self.net[side, gate], 0.0)
-            np.minimum.at(lower, row, np.maximum(exchanged - margin[row], 0.0))
-            np.maximum.at(upper, row, exchanged + margin[row])
-        return lower, upper
-
     def _restart(self, rows: Rows, people: Floats, variance: Floats) -> None:
         self.known[rows], self.known_variance[rows] = people, variance
         self.counted[rows] = self.chance[rows] = self.level[rows] = 0.0
         self.spread[:, rows] = 0.0
         again = np.zeros(len(self.known) + 1, np.bool_)
         again[rows] = True
-        self.net = np.where(again[self._sides], 0.0, self.net)
+        begins = again[self._sides]
+        self.net = np.where(begins, 0.0, self.net)
+        self.told &= ~begins.any(axis=0)
 
     def _variance(self) -> Floats:
         squares: Floats = np.square(self.spread).sum(axis=0)
         return self.known_variance + squares + self.chance + WHOLE_PEOPLE_VARIANCE
 
-    def _judge(self, rows: Rows, off: Off) -> None:
+    def _judge(self, rows: Rows, off: Off) -> Floats:
         """Add to every gate of some rows what they say: how far off they are as counted, and with it exchanged."""
         if not len(rows):
-            return
+            return np.zeros(len(self.score))
         judged = np.zeros(len(self.known) + 1, np.bool_)
         judged[rows] = True
         total = np.zeros(len(self.score))
@@ -220,4 +216,7 @@ class SwapWatch:
             gain = np.clip((as_counted - exchanged) / 2, -MOST_AT_ONCE, MOST_AT_ONCE)
             total[gate] += np.where(as_counted * DOUBT < TELLING_FROM_SD**2, np.minimum(gain, 0.0), gain)
         self.score = np.maximum(self.score + total, 0.0)
-        self.looks = np.where(self.score > 0, self.looks + (total > 0), 0)
+        speaks = total > 0
+        self.spans = np.where(self.score > 0, self.spans + (speaks & ~self.told), 0)
+        self.told |= speaks
+        return total

@@ -80,6 +80,11 @@ class Desk:
         """Gates that operators closed."""
         return {one.key for one in self.holding if one.kind == "gate" and one.until_us > now_us}
 
+    def closures(self, now_us: int) -> list[Outcome]:
+        """The outcomes that closed the gates that are closed now, to be told again."""
+        shut = {(one.key, one.until_us) for one in self.holding if one.kind == "gate" and one.until_us > now_us}
+        return [one for one in self.outcomes if one.done is Done.DONE and (one.place, one.until_us) in shut]
+
     def said_before(self, command_id: str) -> Outcome | None:
         """What became of a command that was given before."""
         return next((one for one in reversed(self.outcomes) if one.command_id == command_id), None)
@@ -101,11 +106,11 @@ class Desk:
             told, site = do()
         except RefusedCommandError as refused:
             reason = str(refused)
-        place, measure = _measure(command)
+        place, measure, until_us = _subject(command)
         outcome = Outcome(
             command_id=command.id, command=kind_of(command), done=Done.REFUSED if reason else Done.DONE, reason=reason,
             alert_id=told[-1].alert_id if told else "", seq=told[-1].seq if told else 0, site=site,
-            role=command.role, at_us=now_us, place=place, measure=measure)
+            role=command.role, at_us=now_us, place=place, measure=measure, until_us=until_us)
         self.outcomes = [*self.outcomes, outcome][-OUTCOMES_KEPT:]
         return [*told, outcome]
 
@@ -277,11 +282,13 @@ class Desk:
                 if entries[number].rule.kind is RuleKind.NO_DATA}
 
 
-def _measure(command: OperatorCommand) -> tuple[str, str]:
-    """Place and `PLAN/MEASURE` of a measure that was taken; else empty."""
+def _subject(command: OperatorCommand) -> tuple[str, str, int | None]:
+    """Place, `PLAN/MEASURE` and until when of a measure that was taken or a gate that was closed or opened."""
     if isinstance(command, MeasureTaken):
-        return command.place, f"{command.plan}/{command.measure}"
-    return "", ""
+        return command.place, f"{command.plan}/{command.measure}", None
+    if isinstance(command, GateClosed | GateOpen):
+        return command.gate, "", command.until_us if isinstance(command, GateClosed) else None
+    return "", "", None
 
 
 def _inhibited(entry: Entry, highest: dict[int, int], unseen: set[int]) -> bool:

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is forecast: every zone and road of a partition, and every site as the sum of its zones."""
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from schemas.lesson import PEOPLE, ROADS
 from streams.core.layout import Layout, PlaceKind
 from streams.core.moves import Moves
 
@@ -29,15 +29,15 @@ class Series:
         Position in `sites`.
     pool : int array over series
         Which ones learn together: the zones of a site and the site itself, and the roads of a site.
-    pools : list
-        What each pool is.
+    pools : list of (str, str)
+        What each pool is about, `schemas.lesson.PEOPLE` or `ROADS`, and the key of its site.
     """
 
     place: Indices
     sites: list[str]
     zone_site: Indices
     pool: Indices
-    pools: list[Hashable]
+    pools: list[tuple[str, str]]
 
     def __len__(self) -> int:
         return len(self.pool)
@@ -79,10 +79,10 @@ def forecast_series(layout: Layout) -> Series:
     place = np.concatenate([zones, roads])
     sites = sorted({layout.place_site[zone] for zone in zones})
     number_of = {site: number for number, site in enumerate(sites)}
-    keys: list[Hashable] = [("people", layout.place_site[zone]) for zone in zones]
-    keys += [("road", layout.place_site[road]) for road in roads]
-    keys += [("people", site) for site in sites]
-    pools: dict[Hashable, int] = {}
+    keys = [(PEOPLE, layout.place_site[zone]) for zone in zones]
+    keys += [(ROADS, layout.place_site[road]) for road in roads]
+    keys += [(PEOPLE, site) for site in sites]
+    pools: dict[tuple[str, str], int] = {}
     pool = [pools.setdefault(key, len(pools)) for key in keys]
     zone_site = np.array([number_of[layout.place_site[zone]] for zone in zones], np.intp)
     return Series(place, sites, zone_site, np.array(pool, np.intp), list(pools))

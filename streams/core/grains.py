@@ -172,11 +172,16 @@ class Grains:
         for length in np.unique(interval).tolist():
             mine = channel[interval == length]
             count = QUARTER_US // length + 2
-            begins = slots.begin[slots.gather(mine, np.full(len(mine), start_us, np.int64), count)]
-            of_quarter = (begins >= start_us) & (begins < start_us + QUARTER_US)
-            of_quarter &= begins // length == start_us // length + np.arange(count)
-            packed = np.packbits(of_quarter, axis=1, bitorder="little")
-            self._arrived[at, self._offset[mine][:, None] + np.arange(packed.shape[1])] |= packed
+            newest = np.full(len(mine), start_us + (count - 1) * length, np.int64)
+            bits = np.zeros(len(mine), np.uint8)
+            for number, place in zip(range(count - 1, -1, -1), slots.newest_first(mine, newest, count), strict=True):
+                round_us = (start_us // length + number) * length
+                begin = slots.begin.take(place)
+                there = (begin >= max(round_us, start_us)) & (begin < min(round_us + length, start_us + QUARTER_US))
+                bits |= there.view(np.uint8) << (number % 8)
+                if number % 8 == 0:
+                    self._arrived[at, self._offset[mine] + number // 8] |= bits
+                    bits = np.zeros(len(mine), np.uint8)
 
     def enter(self, group: Group, channel: Places, begin: Ints, span_us: Ints, held: Floats,
               weight: npt.NDArray[np.float32], stored: Mask) -> Mask:

@@ -13,6 +13,7 @@ from schemas.health import HEALTH_SCHEMA, UNUSABLE_FROM, HealthTable, SensorStat
 from schemas.ids import IdKind
 from schemas.reading import Metric
 from schemas.roads import NDW_SOURCE
+from streams.core.arrivals import Arrivals
 from streams.core.counts import PARTS
 from streams.core.effect import HealthRows
 from streams.core.layout import COUNTED_METRICS, MINUTE_US, SECOND_US, Layout, Rate
@@ -128,9 +129,9 @@ class Health:
         """Channels whose readings may be used."""
         return np.asarray(self.state < UNUSABLE_FROM)
 
-    def heard(self, channel: Places, end_us: Ints) -> None:
+    def heard(self, new: Arrivals) -> None:
         """Note that readings came, whatever their order."""
-        np.maximum.at(self._stamp_us, channel, end_us)
+        np.maximum.at(self._stamp_us, new.channel, new.end_us)
 
     def assume(self, now_us: int, windows: Windows, slots: Slots) -> None:
         """Take the present from what lies in the slots, without telling of it: for a state without health."""

@@ -24,6 +24,7 @@ from streams.core.device_ratio import DeviceRatio, DeviceSources
 from streams.core.fusion import Fusion
 from streams.core.layout import MINUTE_US, Group, Layout, Rate
 from streams.core.levels import ZoneFigures
+from streams.core.measures import occupancy_density, percent_of_capacity
 from streams.core.moves import Moves
 from streams.core.occupancy import Correction, Kind, Occupancy
 from streams.core.occupancy_gates import gates_of
@@ -87,6 +88,7 @@ class Inside:
 
     Attributes
     ----------
+    gates : Gates
     occupancy : Occupancy
     devices : DeviceRatio
         The state of each is a part of its own.
@@ -101,21 +103,21 @@ class Inside:
 
     def __init__(self, city: City, layout: Layout, figures: ZoneFigures) -> None:
         self._layout, self._figures = layout, figures
-        self._gates = gates_of(city, layout)
+        self.gates = gates_of(city, layout)
         zones = len(figures.area_m2)
         capacity = np.where(np.isnan(figures.capacity), figures.area_m2, figures.capacity)
-        self.occupancy = Occupancy(self._gates, capacity / 2)
+        self.occupancy = Occupancy(self.gates, capacity / 2)
         self.devices = DeviceRatio(DeviceSources.of(city, layout), zones)
         self._fusion = Fusion(self.occupancy, self.devices)
         self._number = np.full(len(layout.place_kind), -1, np.intp)
-        self._number[self._gates.place] = np.arange(len(self._gates))
-        joined = self._gates.zones
+        self._number[self.gates.place] = np.arange(len(self.gates))
+        joined = self.gates.zones
         self._gates_of_zone = np.bincount(joined[joined >= 0], minlength=zones)
         self.zone = np.flatnonzero(self._gates_of_zone)
         self._view_sd = _view_sd(city, layout, zones)
         self._empty_minute = _empty_minutes(city, layout, zones)
         self._timezone = ZoneInfo(city.file.timezone)
-        gates = len(self._gates)
+        gates = len(self.gates)
         self._in, self._out, self._coverage = (np.zeros((KEPT, gates)) for _ in range(3))
         self._seen_people = np.full((KEPT, zones), np.nan)
         self._next_minute = -1
@@ -130,7 +132,7 @@ class Inside:
         self.devices.carry(old.devices, moves)
         zone, was_zone = moves.zones(len(self._gates_of_zone))
         self._seen_people[:, zone] = old._seen_people[:, was_zone]
-        was = moves.place[self._gates.place]
+        was = moves.place[self.gates.place]
         stays = was >= 0
         gate, old_gate = np.flatnonzero(stays), old._number[was[stays]]
         for name in ("_in", "_out", "_coverage", "_late_in", "_late_out"):
@@ -140,7 +142,7 @@ class Inside:
 
     def start(self, open_start: Ints) -> None:
         """Begin with the minutes that are open in every gate."""
-        gates = open_start[self._gates.place]
+        gates = open_start[self.gates.place]
         self._next_minute = int(gates.max(initial=0)) // MINUTE_US
 
     def at_step(self, step_us: int, people: Floats, present: npt.NDArray[np.bool_]) -> None:
@@ -200,9 +202,9 @@ class Inside:
 
     def minutes(self, open_start: Ints) -> list[InsideMinute]:
         """The minutes that every gate has closed by now, in their order."""
-        if not len(self._gates) or self._next_minute < 0:
+        if not len(self.gates) or self._next_minute < 0:
             return []
-        until = int(open_start[self._gates.place].min()) // MINUTE_US
+        until = int(open_start[self.gates.place].min()) // MINUTE_US
         found = [self._minute(minute) for minute in range(self._next_minute, until)]
         self._next_minute = max(until, self._next_minute)
         return found
@@ -215,7 +217,7 @@ class Inside:
             minute * MINUTE_US, self._in[at] + late[0], self._out[at] + late[1], coverage)
         more, again = self._known(minute, self._seen_people[at])
         for one in [*found, *again]:
-            gate = self._layout.place_key[self._gates.place[one.gate]]
+            gate = self._layout.place_key[self.gates.place[one.gate]]
             self.swapped = [key for key in self.swapped if key != gate] + ([gate] if one.reversed else [])
         for ring in (self._in, self._out, self._coverage):
             ring[at] = 0.0
@@ -243,21 +245,24 @@ class Inside:
         estimate, zone = self.occupancy.estimate(), self.zone
         low = band(estimate.lower[zone])[0]
         high = band(estimate.upper[zone])[1]
-        sides = self._gates.zones
+        sides = self.gates.zones
         twice = np.tile(coverage, (2, 1))
         covered = np.bincount(sides[sides >= 0], twice[sides >= 0], len(self._gates_of_zone))
         share = covered[zone] / self._gates_of_zone[zone]
         why = {one.row: str(one.kind) for one in corrections}
         correction = np.array([why.get(int(at), "") for at in zone], object)
-        capacity = self._figures.capacity[zone]
-        unknown = np.isnan(capacity)
-        permitted = np.where(unknown, 1.0, capacity)
+        percent_low, percent_high = percent_of_capacity(low, high, self._figures.capacity[zone])
+        unknown = np.isnan(percent_low)
+        density_low, density_high, status = occupancy_density(low, high, self._figures.area_m2[zone], share)
+        unseen = np.isnan(density_low)
         rows = batch_of(INSIDE_SCHEMA, {
             "zone": self._layout.place_number[zone], "window_start": np.full(len(zone), minute * MINUTE_US),
             "span_s": np.full(len(zone), MINUTE_US // 1_000_000), "inside_low": low, "inside_high": high,
-            "percent_low": 100 * low / permitted, "percent_high": 100 * high / permitted, "coverage": share,
+            "percent_low": percent_low, "percent_high": percent_high, "coverage": share,
+            "density_low_per_m2": density_low, "density_high_per_m2": density_high, "status": status,
             "correction": correction, "version": self.occupancy.versions[zone],
-        }, {"percent_low": unknown, "percent_high": unknown, "correction": correction == ""})
+        }, {"percent_low": unknown, "percent_high": unknown, "correction": correction == "",
+            "density_low_per_m2": unseen, "density_high_per_m2": unseen})
         return InsideMinute(zone, minute * MINUTE_US, low, high, share, rows)
 
 

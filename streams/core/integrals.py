@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streams.core.layout import Layout
-from streams.core.slots import EMPTY, Slots
+from streams.core.slots import Slots
 
 MS_US = 1_000
 Ints = npt.NDArray[np.int64]
@@ -44,22 +44,18 @@ def held_time(layout: Layout, slots: Slots, channel: npt.NDArray[np.intp], start
 
 def _integrate(slots: Slots, channel: npt.NDArray[np.intp], interval: Ints, hold: Ints, start_us: Ints, span_us: int,
                count: int, found: HeldTime, into: npt.NDArray[np.intp]) -> None:
-    # Counted back from the interval's end, so that what a short ring lacks is the oldest.
-    first_us = start_us + span_us - (count - 1) * interval
-    at = slots.gather(channel, first_us, count)
-    begin, value = slots.begin[at], slots.value[at]
-    # A slot of the ring may still hold a sample of its last round.
-    round_of = first_us[:, None] // interval[:, None] + np.arange(count)
-    present = (begin != EMPTY) & (begin // interval[:, None] == round_of)
-    end = (start_us + span_us)[:, None]
-    following = np.where(present, begin, np.iinfo(np.int64).max)
-    following = np.minimum.accumulate(following[:, ::-1], axis=1)[:, ::-1]
-    last = np.full((len(channel), 1), np.iinfo(np.int64).max)
-    following = np.concatenate([following[:, 1:], last], axis=1)
-    begin = np.where(present, begin, 0)
-    until = np.minimum(np.minimum(following, begin + hold[:, None]), end)
-    stood_ms = np.maximum(until - np.maximum(begin, start_us[:, None]), 0) // MS_US
-    stood_ms = np.where(present & ~np.isnan(value), stood_ms, 0)
-    people = np.where(stood_ms > 0, value, 0.0)
-    found.person_ms[into] = np.floor(people * stood_ms + 0.5).astype(np.int64).sum(axis=1)
-    found.covered_ms[into] = stood_ms.sum(axis=1)
+    # From the newest back: each sample stands until the one after it, and what a short ring lacks is the oldest.
+    until_us = start_us + span_us
+    round_us = until_us // interval * interval
+    person_ms, covered_ms = np.zeros(len(channel)), np.zeros(len(channel), np.int64)
+    for at in slots.newest_first(channel, until_us, count):
+        begin, value = slots.begin.take(at), slots.value.take(at)
+        # A slot of the ring may still hold a sample of its last round.
+        present = (begin >= round_us) & (begin < round_us + interval)
+        stood_us = np.minimum(until_us, begin + hold) - np.maximum(begin, start_us)
+        stood_ms = np.where(present & ~np.isnan(value), np.maximum(stood_us, 0) // MS_US, 0)
+        person_ms += np.floor(np.where(stood_ms > 0, value, 0.0) * stood_ms + 0.5)
+        covered_ms += stood_ms
+        until_us = np.where(present, np.minimum(begin, until_us), until_us)
+        round_us = round_us - interval
+    found.person_ms[into], found.covered_ms[into] = person_ms.astype(np.int64), covered_ms

@@ -5,6 +5,7 @@ A quarter hour is looked back on a minute after its end, when nearly all of its 
 later counts in the next quarter.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,9 @@ import pyarrow as pa
 from schemas.baseline import BaselineRows
 from schemas.city import City
 from schemas.ids import IdKind
+from schemas.lesson import Lesson
 from schemas.live import OUTLOOK_SCHEMA
+from schemas.rules import RuleKind
 from streams.core.baselines import Baselines
 from streams.core.event_plan import EventPlan, planned, usual_curve
 from streams.core.forecast import Forecast, Outlook, QuarterSeen
@@ -26,10 +29,13 @@ from streams.core.moves import Moves
 from streams.core.quarter_bands import QuarterBands, net_inflow
 from streams.core.rows import batch_of
 from streams.core.surge import Surges
+from streams.core.teaching import lessons_of, teach
 from streams.core.time_to_level import Reach, minutes_to
 
 QUARTER_US = 15 * MINUTE_US
 HORIZONS = 8
+DETECTED = (RuleKind.SURGE, RuleKind.INCIDENT)
+"""Kinds of rule for which something runs at every close."""
 TOLD_AHEAD = (1, 2, 4, 8)
 """Quarters ahead that rows are told of: 15, 30, 60 and 120 minutes."""
 
@@ -64,17 +70,23 @@ class LookAhead:
     city : City
     layout : Layout
     figures : ZoneFigures
+    wanted : collection of RuleKind
+        Of surges and incidents, what any rule looks for: nothing is computed of the others, and they have no past
+        when a later version wants them.
     """
 
     PARTS = ("baselines", "surges", "incidents", "forecast", "zones", "roads", "ways_in", "ways_out")
 
-    def __init__(self, city: City, layout: Layout, figures: ZoneFigures) -> None:
+    def __init__(self, city: City, layout: Layout, figures: ZoneFigures, wanted: Collection[RuleKind] = ()) -> None:
         self._layout, self._figures = layout, figures
+        self._idle = frozenset(
+            name for name, kind in zip(("surges", "incidents"), DETECTED, strict=True) if kind not in wanted)
         places = len(layout.place_kind)
         self.baselines = Baselines(layout, city.file.timezone)
         self.surges, self.incidents = Surges(layout), Incidents(layout)
         self._series = forecast_series(layout)
         self.forecast = Forecast(self._series, HORIZONS)
+        self._pools = [(about, city.ids[IdKind.SITE][site]) for about, site in self._series.pools]
         self.zones, self.roads = QuarterBands(places), QuarterBands(places)
         self.ways_in, self.ways_out = QuarterBands(places), QuarterBands(places)
         self._zones = len(figures.area_m2)
@@ -84,19 +96,27 @@ class LookAhead:
         self._kind, self._number = _names(city, layout, self._series.place, self._series.sites)
 
     def carry(self, old: "LookAhead", moves: Moves) -> None:
-        """Go on with what stays."""
+        """Go on with what stays; a detector that did not run, or does not, begins anew."""
         for name in self.PARTS:
-            getattr(self, name).carry(getattr(old, name), moves)
+            if name not in self._idle | old._idle:
+                getattr(self, name).carry(getattr(old, name), moves)
 
     def know_usual(self, rows: BaselineRows) -> None:
-        """Take baselines in."""
+        """Take baselines in, and lessons where less was learnt here."""
         self.baselines.take(rows)
+        teach(self.forecast, self._pools, rows.lessons)
+
+    def lessons(self) -> tuple[Lesson, ...]:
+        """What the forecast has learnt, for one that begins anew."""
+        return lessons_of(self.forecast, self._pools)
 
     def zones_closed(self, zone: Places, start_us: Ints, low: Ints, high: Ints, missing: Mask) -> tuple[Places, Floats]:
         """Take closed bands of zones in; the zones whose slot ended and the probability of a surge there."""
         shown_low, shown_high = np.where(missing, np.nan, low), np.where(missing, np.nan, high)
         span_s = self._layout.place_span_us[zone] / 1e6
         self.zones.add(zone, shown_low, shown_high, span_s)
+        if "surges" in self._idle:
+            return np.zeros(0, np.intp), np.zeros(0)
         nothing = np.zeros(len(zone))
         shown = [np.stack([np.where(missing, 0.0, edge), nothing]) for edge in (low, high)]
         step = self.surges.closed(
@@ -113,6 +133,8 @@ class LookAhead:
         """Take closed windows of roads in; how unusual each is, in standard deviations (NaN = cannot say)."""
         self.roads.add(road, vehicles, vehicles, self._layout.place_span_us[road] / 1e6)
         score = np.full(len(road), np.nan)
+        if "incidents" in self._idle:
+            return score
         for at_us in np.unique(start_us):
             mine = start_us == at_us
             step = self.incidents.closed(

@@ -121,10 +121,13 @@ def flow_per_metre(received: npt.ArrayLike, coverage: npt.ArrayLike, width_m: np
     return per(counted(received, coverage, bias, sd), metre_minutes)
 
 
-def mean_speed_m_s(distance_m: npt.ArrayLike, time_s: npt.ArrayLike) -> Floats:
-    """Sum of distances over sum of times, the space mean; NaN where nobody walked. Never a mean of means."""
-    distance, time = np.asarray(distance_m, np.float64), np.asarray(time_s, np.float64)
-    return np.where(time > 0, distance / np.where(time > 0, time, 1.0), np.nan)
+def mean_speed(distance: npt.ArrayLike, time: npt.ArrayLike) -> Floats:
+    """Sum of distances over sum of times, the space mean, in the units given; NaN where nobody moved.
+
+    Never a mean of means: whoever is slow is on the way for longer.
+    """
+    far, long = np.asarray(distance, np.float64), np.asarray(time, np.float64)
+    return np.where(long > 0, far / np.where(long > 0, long, 1.0), np.nan)
 
 
 def area_density(people: npt.ArrayLike, view_m2: npt.ArrayLike, area_m2: npt.ArrayLike, coverage: npt.ArrayLike = 1.0,
@@ -161,19 +164,27 @@ def area_density(people: npt.ArrayLike, view_m2: npt.ArrayLike, area_m2: npt.Arr
     return per(bounded, area)
 
 
-def occupancy_density(people: npt.ArrayLike, people_low: npt.ArrayLike, people_high: npt.ArrayLike,
-                      area_m2: npt.ArrayLike) -> Estimate:
-    """Persons/m2 of a zone, from the people inside by its gates and their 95 % bounds. Never measured itself."""
-    value, low, high = (np.asarray(given, np.float64) for given in (people, people_low, people_high))
-    status = status_of(np.where(np.isnan(value), 0.0, 1.0), is_measured=False)
-    return per(Estimate(np.maximum(value, 0.0), np.maximum(low, 0.0), np.maximum(high, 0.0), status), area_m2)
+def occupancy_density(people_low: npt.ArrayLike, people_high: npt.ArrayLike, area_m2: npt.ArrayLike,
+                      coverage: npt.ArrayLike) -> tuple[Floats, Floats, npt.NDArray[np.int16]]:
+    """Persons/m2 of a zone from the people inside by its gates, of which bounds are known. Never measured itself.
 
+    Parameters
+    ----------
+    people_low, people_high : arrays
+        Bounds (95 %) of the people inside.
+    area_m2 : array
+        Net areas.
+    coverage : array
+        Share of the gates' time that was seen; where it is 0 there is no density.
 
-def time_mean_density(person_s: npt.ArrayLike, covered_s: npt.ArrayLike, area_m2: npt.ArrayLike) -> Floats:
-    """Persons/m2 over a window: time spent in the area / (area x time that was watched); NaN where nobody watched."""
-    watched = np.asarray(covered_s, np.float64)
-    people = np.asarray(person_s, np.float64) / np.where(watched > 0, watched, np.nan)
-    return np.asarray(people / np.asarray(area_m2, np.float64))
+    Returns
+    -------
+    low, high, status : arrays
+        Persons/m2, NaN where missing; `MeasureStatus`.
+    """
+    area, share = np.asarray(area_m2, np.float64), np.asarray(coverage, np.float64)
+    low, high = (np.where(share > 0, np.maximum(edge, 0.0) / area, np.nan) for edge in (people_low, people_high))
+    return low, high, status_of(share, is_measured=False)
 
 
 def percent_of_capacity(people_low: npt.ArrayLike, people_high: npt.ArrayLike,
@@ -183,7 +194,7 @@ def percent_of_capacity(people_low: npt.ArrayLike, people_high: npt.ArrayLike,
     return 100 * np.asarray(people_low) / permitted, 100 * np.asarray(people_high) / permitted
 
 
-def service_level(value: npt.ArrayLike, limits: npt.ArrayLike, *, falling: bool = False) -> Ints:
+def service_level(value: npt.ArrayLike, limits: npt.ArrayLike) -> Ints:
     """Which level a value stands for; a value on a limit belongs to the worse one.
 
     Parameters
@@ -191,13 +202,11 @@ def service_level(value: npt.ArrayLike, limits: npt.ArrayLike, *, falling: bool 
     value : array
         NaN gives `NO_LEVEL`.
     limits : array
-        From which value each level after the calmest holds, calm to bad (for a falling scale: to which).
-    falling : bool
-        Whether a lower value is the worse one (speed).
+        From which value each level after the calmest holds, calm to bad.
     """
     given, steps = np.asarray(value, np.float64), np.asarray(limits, np.float64)
-    reached = given[..., None] <= steps if falling else given[..., None] >= steps
-    return np.where(np.isnan(given), NO_LEVEL, reached.sum(axis=-1)).astype(np.int64)
+    reached = (given[..., None] >= steps).sum(axis=-1)
+    return np.where(np.isnan(given), NO_LEVEL, reached).astype(np.int64)
 
 
 def people_in_area(x: npt.ArrayLike, y: npt.ArrayLike, corners: npt.ArrayLike) -> Mask:

@@ -12,6 +12,7 @@ from enum import StrEnum
 import numpy as np
 
 from streams.core.conservation import Swapped, SwapWatch
+from streams.core.exchange import Exchange
 from streams.core.layout import MINUTE_US
 from streams.core.moves import Moves
 from streams.core.occupancy_filter import (
@@ -127,6 +128,7 @@ class Occupancy:
         self.is_reversed = np.zeros(len(gates), np.bool_)
         self.versions = np.zeros(joints.rows, np.int64)
         self.watch = SwapWatch(joints, len(gates), self.covariance[0, 0])
+        self.exchange = Exchange(joints, len(gates))
 
     def carry(self, old: "Occupancy", moves: Moves) -> None:
         """Keep zones and gates that stay, and areas of the same zones; any other area is the sum of its zones."""
@@ -140,6 +142,7 @@ class Occupancy:
             now, then = getattr(self, name).reshape(2, -1), getattr(old, name).reshape(2, -1)
             now[:, gates[0]] = then[:, gates[1]]
         self.watch.carry(old.watch, rows, gates)
+        self.exchange.carry(old.exchange, gates)
         fresh = np.setdiff1d(np.arange(self.joints.zones, self.joints.rows), rows[0])
         people, variance = self._sums()
         condition(self.mean, self.covariance, fresh, people[fresh], variance[fresh])
@@ -177,8 +180,9 @@ class Occupancy:
         predict(self.mean, self.covariance, net, error, variance)
         way_in, way_out = people.reshape(2, -1)
         self.watch.minute(way_in - way_out, net, error, variance)
+        self.exchange.minute(way_in - way_out, error)
         at_us = start_us + MINUTE_US
-        self.watch.look_below_nobody(self.watch.emptied_too_far())
+        self.exchange.learn(self.watch.look_below_nobody(self.watch.emptied_too_far()))
         told, found = self._exchange_swapped(at_us)
         return told + self._hold_positive(at_us), found
 
@@ -197,9 +201,13 @@ class Occupancy:
         """
         told: list[Correction] = []
         found: list[Swapped] = []
-        # A ratio of devices was learned from these very gates: it is no witness against them.
-        if kind is not Kind.DEVICES:
-            self.watch.look_at(*self._with_whole_areas(zones, people, sd))
+        # Devices err alike for hours: they move a belief, and prove nothing against a gate.
+        if kind is Kind.DEVICES:
+            self._believe(kind, zones, people, sd)
+        else:
+            looked = self._with_whole_areas(zones, people, sd)
+            self._believe(kind, *looked)
+            self.watch.look_at(*looked)
             told, found = self._exchange_swapped(at_us)
             self.watch.now_known()
         told += self._measure(at_us, kind, zones, people, sd)
@@ -213,7 +221,7 @@ class Occupancy:
     def estimate(self) -> Estimate:
         """How many people there are, as far as it is known now; wider where a gate may count the wrong way round."""
         mean, lower, upper = bounds(self.mean[0], self.covariance[0, 0])
-        return Estimate(mean, *self.watch.widened(lower, upper))
+        return Estimate(mean, *self.exchange.widened(self.mean[0], self.covariance[0, 0], lower, upper))
 
     def _not_seen(self, people: Floats, seen: Floats) -> Floats:
         """Variance by what may have passed unseen, per direction; a whole outage errs one way."""
@@ -226,20 +234,29 @@ class Occupancy:
         self.unseen = np.where(seen < 1, self.unseen + more, 0.0)
         return variance
 
+    def _believe(self, kind: Kind, rows: Rows, people: Floats, sd: Floats) -> None:
+        """Move the beliefs in exchanged gates; of what repeats only where it tells something new."""
+        prior = self.covariance[0, 0, rows]
+        new = sd**2 < prior if kind in REPEATING else np.ones(len(rows), np.bool_)
+        self.exchange.look(rows[new], people[new] - self.mean[0, rows[new]], sd[new] ** 2 + prior[new])
+
     def _measure(self, at_us: int, kind: Kind, rows: Rows, people: Floats, sd: Floats) -> list[Correction]:
         before = self.mean[0, rows].copy()
-        measure(self.mean, self.covariance, rows, people, sd, repeats=kind in REPEATING)
+        gain = measure(self.mean, self.covariance, rows, people, sd, repeats=kind in REPEATING)
+        self.exchange.follow(rows, gain)
         return self._recorded(at_us, kind, rows, before)
 
     def _hold_positive(self, at_us: int) -> list[Correction]:
         rows = below_zero(self.mean, self.covariance)
-        before = self.mean[0, rows].copy()
+        before, unsure = self.mean[:, rows].copy(), self.covariance[0, 0, rows].copy()
         hold_positive(self.mean, self.covariance, rows)
-        return self._recorded(at_us, Kind.NOT_NEGATIVE, rows, before)
+        self.exchange.folded(rows, self.mean[:, rows] - before, unsure - self.covariance[0, 0, rows])
+        self.exchange.limit(self.mean[0])
+        return self._recorded(at_us, Kind.NOT_NEGATIVE, rows, before[0])
 
     def _exchange_swapped(self, at_us: int) -> tuple[list[Correction], list[Swapped]]:
         """Find gates that count the wrong way round and exchange their counts since the rows were last known."""
-        found = self.watch.found(at_us, self.is_reversed)
+        found = self.watch.found(at_us, self.is_reversed, self.exchange.belief)
         told: list[Correction] = []
         for one in found:
             rows, people, variance = self.watch.exchanged(one.gate)
@@ -248,6 +265,7 @@ class Occupancy:
             # What was learned of these rows' errors was learned of exchanged counts.
             self.mean[:, rows], self.covariance[:, :, rows] = 0.0, first
             self.mean[0, rows] = people
+            self.exchange.forget(one.gate)
             told += self._recorded(at_us, Kind.SWAPPED_GATE, rows, before)
         return told, found
 

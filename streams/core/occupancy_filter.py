@@ -108,7 +108,7 @@ def condition(mean: Floats, covariance: Floats, rows: Rows, people: Floats, vari
     covariance[0, 0, rows] = variance
 
 
-def measure(mean: Floats, covariance: Floats, rows: Rows, people: Floats, sd: Floats, *, repeats: bool) -> None:
+def measure(mean: Floats, covariance: Floats, rows: Rows, people: Floats, sd: Floats, *, repeats: bool) -> Floats:
     """Correct N of some rows by a measurement, in place.
 
     Parameters
@@ -119,16 +119,23 @@ def measure(mean: Floats, covariance: Floats, rows: Rows, people: Floats, sd: Fl
         What was measured, and its standard deviation.
     repeats : bool
         Its error is the same each time (a camera's): it replaces what is less sure and never adds up.
+
+    Returns
+    -------
+    float64 array [5, rows]
+        How far each state followed the difference from what was expected.
     """
     variance = sd**2
     widen(covariance, rows, (people - mean[0, rows]) ** 2, variance)
     prior = covariance[0, 0, rows]
+    along = covariance[:, 0, rows] / np.maximum(prior, _TINY)
     if repeats:
         better = variance < prior
         condition(mean, covariance, rows[better], people[better], variance[better])
-        return
+        return np.asarray(along * better)
     share = prior / np.maximum(prior + variance, _TINY)
     condition(mean, covariance, rows, mean[0, rows] + share * (people - mean[0, rows]), prior * (1 - share))
+    return np.asarray(along * share)
 
 
 def widen(covariance: Floats, rows: Rows, distance_squared: Floats, variance: Floats) -> None:

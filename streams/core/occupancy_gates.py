@@ -55,6 +55,12 @@ class Gates:
     def __len__(self) -> int:
         return len(self.place)
 
+    def errors(self, place: Indices) -> tuple[Floats, Floats]:
+        """Of gates at these places, both ways together: mean stated bias and largest deviation, as shares."""
+        number = np.searchsorted(self.place, place)
+        ways = np.stack([number, number + len(self)])
+        return self.bias[ways].mean(axis=0), self.sd[ways].max(axis=0)
+
 
 @dataclass(frozen=True, slots=True)
 class Joint:

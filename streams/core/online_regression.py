@@ -33,9 +33,15 @@ def faded(moment: Floats, product: Floats, kept: float, pool: Indices, features:
     product *= kept
     # Pool by pool: there are few, and each sum then has the order of its own series.
     for number in range(len(moment)):
-        mine = given[pool == number]
-        moment[number] += (mine[..., :, None] * mine[..., None, :]).sum(axis=0)
-        product[number] += (mine * aimed[pool == number][..., None]).sum(axis=0)
+        mine = pool == number
+        by_feature = np.ascontiguousarray(np.moveaxis(given[mine], -1, 0))
+        for at, feature in enumerate(by_feature):
+            product[number, :, at] += (feature * aimed[mine]).sum(axis=0)
+            for other in range(at + 1):
+                both = (feature * by_feature[other]).sum(axis=0)
+                moment[number, :, at, other] += both
+                if other != at:
+                    moment[number, :, other, at] += both
 
 
 def coefficients(moment: Floats, product: Floats, prior: Floats, strength: float) -> Floats:

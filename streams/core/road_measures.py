@@ -16,8 +16,6 @@ HOUR_S = 3600.0
 KM_PER_MILE = 1.609344
 FREEWAY_DENSITY_LIMITS = tuple(limit / KM_PER_MILE for limit in (11.0, 18.0, 26.0, 35.0, 45.0))
 """HCM basic freeway, from A/B to E/F, in pc/km/lane. Vehicles are not passenger cars: a lorry counts as one here."""
-STREET_SPEED_LIMITS = (85.0, 67.0, 50.0, 40.0, 30.0)
-"""HCM urban streets, from A/B to E/F, in % of the free-flow speed; from memory, not checked in the source."""
 ASSUMED_SPEED_VARIATION = 0.3
 """Standard deviation of speeds / their mean where a site does not tell it: an assumption, high for free traffic."""
 
@@ -85,7 +83,7 @@ def road_density(flow: Estimate, speed_km_h: npt.ArrayLike, is_harmonic: npt.Arr
 
 
 def percent_of_free_flow(speed_km_h: npt.ArrayLike, free_flow_km_h: npt.ArrayLike) -> Floats:
-    """Percent of the free-flow speed; NaN where either is not known."""
+    """Percent of the free-flow speed (km/h); NaN where either is not known."""
     free = np.asarray(free_flow_km_h, np.float64)
     return np.asarray(100 * np.asarray(speed_km_h, np.float64) / np.where(free > 0, free, np.nan))
 

@@ -15,9 +15,15 @@ from schemas.roads import ANY_VEHICLE
 from streams.core.counts import PARTS, ChannelWindow, channel_windows, without
 from streams.core.layout import MINUTE_US, Layout, PlaceKind
 from streams.core.levels import ZoneFigures
-from streams.core.measures import service_level
+from streams.core.measures import between, flow_per_metre, mean_speed, percent_of_capacity, service_level
 from streams.core.privacy import band, density_low_high, gate_withheld
-from streams.core.road_measures import FREEWAY_DENSITY_LIMITS, road_density, road_flow
+from streams.core.road_measures import (
+    FREEWAY_DENSITY_LIMITS,
+    mean_speed_bounds,
+    percent_of_free_flow,
+    road_density,
+    road_flow,
+)
 from streams.core.slots import Slots
 from streams.core.zone_windows import ZoneWindows
 
@@ -57,15 +63,14 @@ def zone_rows(layout: Layout, figures: ZoneFigures, windows: ZoneWindows, zone: 
     coverage, trend = windows.coverage(zone, start_us), windows.trend(zone, start_us)
     has_value = level >= 0
     density_low, density_high = density_low_high(low, high, figures.area_m2[zone])
-    capacity = figures.capacity[zone]
+    percent_low, percent_high = percent_of_capacity(low, high, figures.capacity[zone])
     without = ~has_value
-    no_percent = without | np.isnan(capacity)
-    permitted = np.where(np.isnan(capacity), 1.0, capacity)
+    no_percent = without | np.isnan(percent_low)
     return batch_of(ZONE_SCHEMA, {
         "zone": layout.place_number[zone], "window_start": start_us,
         "span_s": layout.place_span_us[zone] // 1_000_000,
         "people_low": low, "people_high": high,
-        "percent_low": 100 * low / permitted, "percent_high": 100 * high / permitted,
+        "percent_low": percent_low, "percent_high": percent_high,
         "density_low_per_m2": density_low, "density_high_per_m2": density_high,
         "level": level, "trend": trend, "coverage": coverage, "status": _status(coverage, has_value),
     }, {
@@ -137,8 +142,8 @@ def gate_counts(layout: Layout, slots: Slots, usable: Mask, gate: Places, start_
     return GateCounts(counts.count(Metric.IN), counts.count(Metric.OUT), coverage)
 
 
-def gate_rows(layout: Layout, counts: GateCounts, width_m: Floats, zones_low: Ints, gate: Places,
-              start_us: Ints) -> pa.RecordBatch:
+def gate_rows(layout: Layout, counts: GateCounts, width_m: Floats, errors: tuple[Floats, Floats], last_low: Ints,
+              gate: Places, start_us: Ints) -> pa.RecordBatch:
     """Rows of gate windows.
 
     Parameters
@@ -147,15 +152,22 @@ def gate_rows(layout: Layout, counts: GateCounts, width_m: Floats, zones_low: In
         Over `gate`.
     width_m : float64 array over `gate`
         Effective widths.
-    zones_low : int64 array, gates x 2
-        Low edges of the bands of the two zones in that window; 0 for `outside`.
+    errors : tuple of float64 arrays over `gate`
+        Stated bias of the counters, and how far it may be from that.
+    last_low : int64 array over the zones
+        Low edges of their last bands; `outside` counts as 0.
     """
+    joined = layout.gate_zones[gate]
     coverage = counts.coverage
     has_value = coverage > 0
-    withheld = gate_withheld(zones_low)
+    withheld = gate_withheld(np.where(joined >= 0, last_low[joined], 0))
     in_low, in_high = band(counts.way_in)
     out_low, out_high = band(counts.way_out)
     metre_minutes = width_m * (layout.place_span_us[gate] / MINUTE_US)
+    # Of the band's edges: no exact count is in them.
+    edges = (flow_per_metre(edge, coverage, width_m, layout.place_span_us[gate] / 1e6, *errors)
+             for edge in (in_low + out_low, in_high + out_high))
+    lower, upper = between(*edges)
     hidden = ~has_value | withheld
     columns: dict[str, npt.NDArray[Any]] = {
         "gate": layout.place_number[gate], "window_start": start_us,
@@ -163,9 +175,11 @@ def gate_rows(layout: Layout, counts: GateCounts, width_m: Floats, zones_low: In
         "in_low": in_low, "in_high": in_high, "out_low": out_low, "out_high": out_high,
         "flow_low_per_m_min": (in_low + out_low) / metre_minutes,
         "flow_high_per_m_min": (in_high + out_high) / metre_minutes,
+        "flow_lower_per_m_min": lower, "flow_upper_per_m_min": upper,
         "withheld": withheld, "coverage": coverage, "status": _status(coverage, has_value),
     }
-    banded = ("in_low", "in_high", "out_low", "out_high", "flow_low_per_m_min", "flow_high_per_m_min")
+    banded = ("in_low", "in_high", "out_low", "out_high", "flow_low_per_m_min", "flow_high_per_m_min",
+              "flow_lower_per_m_min", "flow_upper_per_m_min")
     return batch_of(GATE_SCHEMA, columns, dict.fromkeys(banded, hidden))
 
 
@@ -201,15 +215,16 @@ def road_figures(city: City, layout: Layout) -> RoadFigures:
 
 
 def road_rows(layout: Layout, figures: RoadFigures, slots: Slots, usable: Mask, road: Places, start_us: Ints,
-              revision: Ints) -> pa.RecordBatch:
-    """Rows of road windows: vehicles summed over lanes, their speed weighted with each lane's vehicles.
+              revision: Ints | None = None, free_flow_km_h: Floats | None = None) -> pa.RecordBatch:
+    """Rows of road windows: vehicles summed over lanes, and the speed of all.
 
-    `usable` (over channels) says whose readings may be used, `revision` how often each row was told before.
+    `usable` (over channels) says whose readings may be used, `revision` how often each row was told before (None:
+    never); `free_flow_km_h` (over `road`, NaN = not known) is the speed without traffic.
     """
     counts = _PlaceCounts(layout, slots, usable, road, start_us)
     is_vehicles, is_speed = counts.of(Metric.VEHICLES), counts.of(Metric.SPEED)
     coverage, speed_coverage = counts.coverage(is_vehicles), counts.coverage(is_speed)
-    speed = _mean_speed(layout, counts)
+    speed, behind = _mean_speed(layout, counts, figures.is_harmonic[road])
     only_speed = np.bincount(counts.at[is_vehicles], minlength=len(road)) == 0
     has_vehicles = coverage > 0
     judged = np.where(only_speed, speed_coverage, coverage)
@@ -219,7 +234,7 @@ def road_rows(layout: Layout, figures: RoadFigures, slots: Slots, usable: Mask, 
         "window_start": start_us, "span_s": layout.place_span_us[road] // 1_000_000,
         "vehicles": counts.count(Metric.VEHICLES), "speed_km_h": speed,
         "coverage": coverage, "speed_coverage": speed_coverage, "status": _status(judged, judged > 0),
-        "revision": revision,
+        "revision": np.zeros(len(road), np.int64) if revision is None else revision,
     }
     flow = road_flow(columns["vehicles"], coverage, columns["span_s"], np.maximum(figures.lanes[road], 1))
     density = road_density(flow, speed, figures.is_harmonic[road])
@@ -227,22 +242,35 @@ def road_rows(layout: Layout, figures: RoadFigures, slots: Slots, usable: Mask, 
         "flow_veh_h_lane": flow.value, "density_low_veh_km_lane": density.low,
         "density_high_veh_km_lane": density.high, "service_level": service_level(density.high, FREEWAY_DENSITY_LIMITS),
     }
+    speed_low, speed_high = mean_speed_bounds(speed, behind)
+    percent = percent_of_free_flow(speed, np.full(len(road), np.nan) if free_flow_km_h is None else free_flow_km_h)
+    columns |= {"speed_low_km_h": speed_low, "speed_high_km_h": speed_high, "percent_of_free_flow": percent}
+    no_speed = np.isnan(speed)
     no_flow = ~figures.is_whole[road] | ~has_vehicles
     no_level = no_flow | np.isnan(density.value)
     return batch_of(ROAD_SCHEMA, columns, {
-        "vehicles": ~has_vehicles, "speed_km_h": np.isnan(speed), "flow_veh_h_lane": no_flow,
+        "vehicles": ~has_vehicles, "speed_km_h": no_speed, "flow_veh_h_lane": no_flow,
         "density_low_veh_km_lane": no_level, "density_high_veh_km_lane": no_level, "service_level": no_level,
+        "speed_low_km_h": no_speed, "speed_high_km_h": no_speed, "percent_of_free_flow": np.isnan(percent),
     })
 
 
-def _mean_speed(layout: Layout, counts: _PlaceCounts) -> Floats:
-    """Mean over a place's lanes, each weighted with the vehicles it counted in the window; NaN without one."""
+def _mean_speed(layout: Layout, counts: _PlaceCounts, is_harmonic: Mask) -> tuple[Floats, Floats]:
+    """Mean over a place's lanes (NaN without one), and the vehicles behind it.
+
+    Space means are joined as distance over time: all vehicles pass the same stretch, a slow lane's for longer. Others
+    can only be weighted with each lane's vehicles.
+    """
     at = np.full(len(layout.channel_place), -1, np.intp)
     at[counts.channel] = counts.at
     place, mean, weight = mean_speeds(layout, counts.channel, counts.window, at)
-    total = np.bincount(place, weight, counts.size)
-    weighted = np.bincount(place, weight * mean, counts.size)
-    return np.where(total > 0, weighted / np.where(total > 0, total, 1.0), np.nan)
+    distance = np.bincount(place, weight, counts.size)
+    time = np.bincount(place, weight / np.where(mean > 0, mean, 1.0), counts.size)
+    stands = np.bincount(place, mean <= 0, counts.size) > 0
+    space_mean = np.where(stands, 0.0, mean_speed(distance, time))
+    weighted = np.bincount(place, weight * mean, counts.size) / np.where(distance > 0, distance, np.nan)
+    speed = np.where(is_harmonic & (distance > 0), space_mean, weighted)
+    return speed, distance.astype(np.float64)
 
 
 def mean_speeds(layout: Layout, channel: Places, window: ChannelWindow,

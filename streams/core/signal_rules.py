@@ -90,6 +90,13 @@ class SignalRules:
             found.setdefault((rule.level, rule.lead_min), []).append(number)
         return {key: np.array(numbers, np.intp) for key, numbers in found.items()}
 
+    def stop_and_go_cases(self) -> dict[float, Places]:
+        """Numbers of the stop-and-go cases by the density from which they look, people per m2."""
+        found: dict[float, list[int]] = {}
+        for number in self._of_kind[RuleKind.STOP_AND_GO].tolist():
+            found.setdefault(self._book.entries[number].rule.density_from_per_m2, []).append(number)
+        return {key: np.array(numbers, np.intp) for key, numbers in sorted(found.items())}
+
     def at_close(self, signal: Signal, now_us: int, only: Places | None = None) -> list[Transition]:
         """Let a signal raise and clear the alerts of its kind, or only some of them."""
         numbers = self._of_kind[signal.kind] if only is None else only

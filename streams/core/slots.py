@@ -5,12 +5,14 @@ Each channel has a ring with one slot for each of its intervals. The key of a re
 begin): the same key again is a duplicate or a correction, and the last one wins.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
+from streams.core.arrivals import Arrivals
 from streams.core.layout import Group, Layout, Rate
 from streams.core.moves import Moves
 
@@ -20,7 +22,8 @@ EMPTY = np.iinfo(np.int64).min
 LONG_AGO = -(1 << 62)
 """Before any reading; far enough from the smallest int64 to be subtracted from."""
 
-FAR_FUTURE = np.iinfo(np.int64).max
+MOST_NUMBERED = 8_192
+"""Numbers at hand for the readings of a message; of a larger one they are made each time."""
 
 Channels = npt.NDArray[np.intp]
 Times = npt.NDArray[np.int64]
@@ -40,18 +43,27 @@ class Put:
         Its key was there, with the same or another value.
     overlap : bool array
         Another reading of the same interval with another begin; one of the two stands (see `Slots.put`).
+    is_all_new : bool
+        All of them filled a slot that was empty.
     """
 
     filled: npt.NDArray[np.bool_]
     duplicate: npt.NDArray[np.bool_]
     correction: npt.NDArray[np.bool_]
     overlap: npt.NDArray[np.bool_]
+    is_all_new: bool = False
 
     @classmethod
     def all_new(cls, readings: int) -> Self:
         """Each of so many readings filled a slot that was empty."""
         nothing = np.zeros(readings, np.bool_)
-        return cls(~nothing, nothing, nothing, nothing)
+        return cls(~nothing, nothing, nothing, nothing, is_all_new=True)
+
+    @classmethod
+    def none_new(cls, readings: int) -> Self:
+        """Nothing became of so many readings; masks to fill."""
+        filled, duplicate, correction, overlap = np.zeros((4, readings), np.bool_)
+        return cls(filled, duplicate, correction, overlap)
 
 
 class Slots:
@@ -94,6 +106,7 @@ class Slots:
         self.value: Floats = np.full(size, np.nan)
         self.weight: npt.NDArray[np.float32] = np.full(size, np.nan, np.float32)
         self._mark = np.zeros(size, np.int32)
+        self._numbers = np.arange(MOST_NUMBERED, dtype=np.int32)
 
     def carry(self, old: "Slots", moves: Moves) -> None:
         """Take over what lies in the slots of channels that stay."""
@@ -121,56 +134,66 @@ class Slots:
         turn = begin // self._interval_us[channel] % self.lengths[channel]
         return self._first_slot[channel] + turn * self._stride[channel]
 
-    def put(self, group: Group, channel: Channels, begin: Times, span_us: Times, value: Floats,
-            weight: npt.NDArray[np.float32], store: Mask | None) -> Put:
+    def newest_first(self, channel: Channels, newest_begin: Times, slots: int) -> Iterator[npt.NDArray[np.intp]]:
+        """Positions of one slot of every channel after the other, back from the one of `newest_begin`.
+
+        As `gather`, but one array over the channels at a time: neighbours in memory, whatever their number.
+        """
+        stride, first = self._stride[channel], self._first_slot[channel]
+        ring = self.lengths[channel] * stride
+        at = self.slot(channel, newest_begin)
+        for _ in range(slots):
+            yield at
+            at = at - stride
+            at = np.where(at < first, at + ring, at)
+
+    def put(self, new: Arrivals, store: Mask | None = None) -> Put:
         """Store readings of one group; where `store` is false only say what they would have been.
 
         Of two readings of one interval with different begins, the earlier stands for counts of intervals (the
         later one overlaps it) and the later for states and running counts, whatever the order of arrival.
         """
-        slot = self._slots_of_group(group, channel, begin)
-        numbers = np.arange(len(channel), dtype=np.int32)
+        slot = self._slots_of_group(new)
+        numbers = self._numbers[: len(slot)] if len(slot) <= len(self._numbers) else np.arange(len(slot))
         self._mark[slot] = numbers
         if (self._mark.take(slot) == numbers).all():  # no slot is meant twice
-            return self._put_distinct(group, slot, begin, span_us, value, weight, store)
-        done = Put(*(np.zeros(len(channel), np.bool_) for _ in range(4)))
-        rest = numbers.astype(np.intp)
+            return self._put_distinct(new, slot, store)
+        done = Put.none_new(len(slot))
+        rest = np.arange(len(slot))
         while len(rest):  # as often as the most repeated slot
             self._mark[slot[rest][::-1]] = rest[::-1]
             now = rest[self._mark[slot[rest]] == rest]
-            part = self._put_distinct(group, slot[now], begin[now], span_us[now], value[now], weight[now],
-                                      None if store is None else store[now])
+            part = self._put_distinct(new.take(now), slot[now], None if store is None else store[now])
             for name in ("filled", "duplicate", "correction", "overlap"):
                 getattr(done, name)[now] = getattr(part, name)
             rest = np.setdiff1d(rest, now, assume_unique=True)
         return done
 
-    def _slots_of_group(self, group: Group, channel: Channels, begin: Times) -> npt.NDArray[np.intp]:
+    def _slots_of_group(self, new: Arrivals) -> npt.NDArray[np.intp]:
         """As `slot`, with plain numbers where they will do: readings of a message are mostly of one interval."""
-        first_slot = self._first_slot.take(channel)
-        if not len(channel):
-            return first_slot
-        stride = int(self._stride[channel[0]])
-        first, last = int(begin.min()) // group.interval_us, int(begin.max()) // group.interval_us
-        turn = first % group.slots if first == last else begin // group.interval_us % group.slots
+        group = new.group
+        first_slot = self._first_slot.take(new.channel)
+        stride = int(self._stride[new.channel[0]])
+        first, last = new.first_us // group.interval_us, new.last_us // group.interval_us
+        turn = first % group.slots if first == last else new.begin // group.interval_us % group.slots
         return first_slot + turn * stride
 
-    def _put_distinct(self, group: Group, slot: npt.NDArray[np.intp], begin: Times, span_us: Times,
-                      value: Floats, weight: npt.NDArray[np.float32], store: Mask | None) -> Put:
+    def _put_distinct(self, new: Arrivals, slot: npt.NDArray[np.intp], store: Mask | None) -> Put:
+        group, begin, value = new.group, new.begin, new.held
         old_begin = self.begin.take(slot)
         # Nothing of this interval is there yet: by far the most common case.
-        if store is None and old_begin.max(initial=EMPTY) + group.interval_us <= begin.min(initial=FAR_FUTURE):
-            self._write(group, slot, begin, span_us, value, weight)
+        if store is None and int(np.maximum.reduce(old_begin)) + group.interval_us <= new.first_us:
+            self._write(group, slot, begin, new.span_us, value, new.weight)
             return Put.all_new(len(slot))
         stored = np.ones(len(slot), np.bool_) if store is None else store
         old_value = self.value[slot]
         same_key = old_begin == begin
         same_value = (old_value == value) | (np.isnan(old_value) & np.isnan(value))
-        duplicate = same_key & same_value & (self.span_us[slot] == span_us)
+        duplicate = same_key & same_value & (self.span_us[slot] == new.span_us)
         overlap = ~same_key & (old_begin // group.interval_us == begin // group.interval_us)
         newest_stands = group.semantics in (Rate.INSTANT, Rate.CUMULATIVE)
         write = stored & ~duplicate & (~overlap | ((begin > old_begin) == newest_stands))
-        self._write(group, slot[write], begin[write], span_us[write], value[write], weight[write])
+        self._write(group, slot[write], begin[write], new.span_us[write], value[write], new.weight[write])
         return Put(filled=stored & ~same_key & ~overlap, duplicate=duplicate,
                    correction=same_key & ~duplicate, overlap=overlap)
 

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.reading import Metric
+from streams.core.arrivals import Arrivals
 from streams.core.layout import Layout
 from streams.core.log_time import STEP_US
 from streams.core.moves import Moves
@@ -44,7 +45,6 @@ class States:
     STATE = ("held_begin", "held_value", "fresh")
 
     def __init__(self, layout: Layout, zones: int) -> None:
-        self._layout = layout
         self._zones = zones
         people = layout.channel_counted & (layout.channel_role == Metric.PEOPLE)
         numbers = np.flatnonzero(people)
@@ -54,6 +54,8 @@ class States:
         self._hold_us = layout.channel_hold_us[numbers]
         self._is_quick = layout.channel_interval_us[numbers] < STEP_US
         self._quick = numbers[self._is_quick]
+        self._samples = int(STEP_US // layout.channel_interval_us[self._quick].min(initial=STEP_US)) + 2
+        """Slots of a quick channel that a step reaches."""
         self.held_begin = np.full(len(people), EMPTY, np.int64)
         self.held_value = np.full(len(people), np.nan)
         self.fresh = np.zeros(len(people), np.bool_)
@@ -64,10 +66,11 @@ class States:
         for name in self.STATE:
             getattr(self, name)[new] = getattr(old, name)[was]
 
-    def sampled(self, channel: npt.NDArray[np.intp], begin: npt.NDArray[np.int64], value: Floats) -> None:
+    def sampled(self, new: Arrivals) -> None:
         """Take samples in; the newest by its own time is held, whatever the order of arrival."""
-        np.maximum.at(self.held_begin, channel, begin)
-        newest = begin == self.held_begin.take(channel)
+        channel, value = new.channel, new.held
+        np.maximum.at(self.held_begin, channel, new.begin)
+        newest = new.begin == self.held_begin.take(channel)
         if not newest.all():
             channel, value = channel[newest], value[newest]
         self.held_value[channel] = value
@@ -79,7 +82,7 @@ class States:
         held = step_us - self.held_begin[channels] <= self._hold_us
         value = np.where(held, self.held_value[channels], np.nan)
         if len(self._quick):
-            mean = _means_within(self._layout, slots, self._quick, step_us)
+            mean = _means_within(slots, self._quick, self._samples, step_us)
             value[self._is_quick] = np.where(np.isnan(mean), value[self._is_quick], mean)
         present = ~np.isnan(value) & usable[channels]
         zone = self._zone
@@ -99,19 +102,16 @@ def as_slice(numbers: npt.NDArray[np.intp]) -> npt.NDArray[np.intp] | slice:
     return numbers
 
 
-def _means_within(layout: Layout, slots: Slots, channels: npt.NDArray[np.intp], step_us: int) -> Floats:
+def _means_within(slots: Slots, channels: npt.NDArray[np.intp], samples: int, step_us: int) -> Floats:
     """Time-weighted mean of each channel from its first sample in [step - 10 s, step) on; NaN without one."""
     start_us = step_us - STEP_US
-    count = int(STEP_US // layout.channel_interval_us[channels].min()) + 2
-    at = slots.gather(channels, np.full(len(channels), start_us, np.int64), count)
-    begin, value = slots.begin[at], slots.value[at]
     until = np.full(len(channels), step_us, np.int64)
-    weighted, time = np.zeros(len(channels)), np.zeros(len(channels))
-    for sample in range(count - 1, -1, -1):  # from the newest back: each holds until the one after it
-        inside = (begin[:, sample] >= start_us) & (begin[:, sample] < until)
-        held_us = np.where(inside, until - begin[:, sample], 0)
-        has_value = inside & ~np.isnan(value[:, sample])
-        weighted += np.where(has_value, held_us * np.nan_to_num(value[:, sample]), 0.0)
-        time += np.where(has_value, held_us, 0)
-        until = np.where(inside, begin[:, sample], until)
+    weighted, time = np.zeros(len(until)), np.zeros(len(until), np.int64)
+    for at in slots.newest_first(channels, until, samples):  # each holds until the one after it
+        begin, value = slots.begin.take(at), slots.value.take(at)
+        inside = (begin >= start_us) & (begin < until)
+        held_us = np.where(inside & ~np.isnan(value), until - begin, 0)
+        weighted += np.where(held_us > 0, value, 0.0) * held_us
+        time += held_us
+        until = np.where(inside, begin, until)
     return np.where(time > 0, weighted / np.maximum(time, 1), np.nan)

@@ -21,13 +21,14 @@ from schemas.reading import Batch
 from schemas.refusal import Reason
 from streams.core.alarm import Alarm
 from streams.core.announced import Announced
+from streams.core.arrivals import Arrivals
 from streams.core.context import Context
-from streams.core.counts import LONGEST_SPAN, entry_value
 from streams.core.effect import Effect, taken_rows
 from streams.core.grain_plan import QUARTER_US, cell_rows
 from streams.core.grains import Grains
 from streams.core.health import Health
-from streams.core.layout import MINUTE_US, Group, PlaceKind, gate_widths_m, layout
+from streams.core.intake import arrivals
+from streams.core.layout import MINUTE_US, PlaceKind, gate_widths_m, layout
 from streams.core.levels import LevelEdges, zone_figures
 from streams.core.log_time import STEP_US, UNSET, LogTime, first_step_after
 from streams.core.moves import changed_places, check_change, moves_between, purged
@@ -38,7 +39,7 @@ from streams.core.sensor_days import SensorDays
 from streams.core.sightings import Sightings
 from streams.core.slots import Put, Slots
 from streams.core.states import States
-from streams.core.windows import Windows, came_late
+from streams.core.windows import Windows
 from streams.core.zone_windows import ZoneWindows, judged
 
 COUNTERS = (
@@ -263,89 +264,64 @@ class Partition:
 
     def _take(self, batch: Batch, now_us: int) -> bool:
         """Put readings into their slots; whether a window that is over became complete by them."""
-        self.counters["readings"] += len(batch)
-        channel = self.layout.channels_of(batch.sensor, batch.metric)
-        if channel.min() < 0:
-            known = channel >= 0
-            self.counters["unknown"] += int(len(batch) - known.sum())
-            channel, batch = channel[known], batch.take(known)
-        if not len(batch):
-            return False
-        number = self.layout.channel_group.take(channel)
-        groups = [int(number[0])] if (number == number[0]).all() else np.unique(number).tolist()
         complete = False
-        for group in groups:
-            mine = slice(None) if len(groups) == 1 else np.flatnonzero(number == group)
-            complete |= self._take_group(
-                self.layout.groups[group], channel[mine], batch.begin[mine],
-                batch.span_ms[mine].astype(np.int64) * 1000, batch.value[mine], batch.weight[mine], now_us)
+        for new in arrivals(self.layout, batch, self.counters):
+            complete |= self._take_group(new, now_us)
         self._revise()
         return complete
 
-    def _take_group(self, group: Group, channel: npt.NDArray[np.intp], begin: npt.NDArray[np.int64],
-                    span_us: npt.NDArray[np.int64], value: npt.NDArray[np.float64],
-                    weight: npt.NDArray[np.float32], now_us: int) -> bool:
-        fits = span_us <= LONGEST_SPAN * group.interval_us
-        if not fits.all():
-            self.counters["bad-span"] += int(len(fits) - fits.sum())
-            channel, begin, span_us = channel[fits], begin[fits], span_us[fits]
-            value, weight = value[fits], weight[fits]
-        place = self.layout.channel_place.take(channel)
-        open_start = self._windows.open_start.take(place)
-        held = entry_value(group, span_us, value)
-        late = came_late(group, begin, span_us, open_start)
-        ahead = begin >= open_start + group.ring_us
-        refused = late | ahead
-        revising = np.zeros(0, np.bool_)
-        store: Mask | None = None
-        if refused.any():
-            revising = late & ~ahead & self._revisions.reach(channel, begin)
-            # Late ones whose quarter is still open for research are found in their slots at its end.
-            store = ~refused | revising | (
-                group.counted & late & ~ahead & (begin >= self._grains.open_from(place)))
-            self.counters["ahead"] += int(ahead.sum())
-        put = self._slots.put(group, channel, begin, span_us, held, weight, store)
-        if store is not None:
-            new = late & ~revising & ~put.duplicate
-            self.counters["late"] += int(new.sum())
-            self._alarm.inside.late(group, channel[new], held[new])
-            self._sensor_days.late(channel[late & ~put.duplicate])
-            known = late & ~ahead & self._grains.arrived(group, channel, begin)
-            self._sensor_days.repeated(channel[known], (begin + span_us)[known], now_us)
-            changed = revising & ~put.duplicate
-            self._revisions.note(channel[changed], begin[changed], (begin + span_us)[changed])
+    def _take_group(self, new: Arrivals, now_us: int) -> bool:
+        group, lateness = new.group, self._windows.lateness(new)
+        if lateness is None:
+            put, current = self._slots.put(new), new
+        else:
+            put, current = self._put_some(new, *lateness, now_us), new.take(~lateness[1])
         if group.slow:
-            self._enter(group, channel, begin, span_us, held, weight, ~ahead, np.zeros(len(begin), np.bool_))
-        elif store is not None and group.counted:
-            passed = late & ~ahead & (begin < self._grains.open_from(place))
-            self._enter(group, channel, begin, span_us, held, weight, passed, store)
-        self._count(group, channel, put)
-        if group.is_instant and group.counted:
-            sampled = slice(None) if store is None else ~ahead
-            self._states.sampled(channel[sampled], begin[sampled], held[sampled])
-        end_us = begin if group.is_instant else begin + span_us
-        self._alarm.inside.devices_counted(group, channel, end_us, held, self._health.usable)
-        self._health.heard(channel, end_us)
-        return self._windows.take(group, channel, place, begin, span_us, put.filled, now_us, self._is_recorded)
-
-    def _enter(self, group: Group, channel: npt.NDArray[np.intp], begin: npt.NDArray[np.int64],
-               span_us: npt.NDArray[np.int64], held: npt.NDArray[np.float64], weight: npt.NDArray[np.float32],
-               which: Mask, stored: Mask) -> None:
-        """Give readings that no slot keeps for their quarter's harvest to research at once."""
-        mine = np.flatnonzero(which)
-        taken = self._grains.enter(group, channel[mine], begin[mine], span_us[mine], held[mine], weight[mine],
-                                   stored[mine])
-        self.counters["missed"] += int(len(mine) - taken.sum())
-        self._sensor_days.missed(channel[mine[~taken]])
-
-    def _count(self, group: Group, channel: npt.NDArray[np.intp], put: Put) -> None:
+            self._enter(current, np.zeros(len(current), np.bool_))
+        self._count(new, put)
         if not group.counted:
-            self.counters["not-counted"] += len(put.filled)
-        if not put.filled.all():
+            self._alarm.inside.devices_counted(group, new.channel, new.end_us, new.held, self._health.usable)
+        elif group.is_instant:
+            self._states.sampled(current)
+        self._health.heard(new)
+        return self._windows.take(new, put, now_us, self._is_recorded)
+
+    def _put_some(self, new: Arrivals, late: Mask, ahead: Mask, now_us: int) -> Put:
+        """Put readings into their slots of which some come late or ahead of their time."""
+        group, end_us = new.group, new.begin + new.span_us
+        revising = late & ~ahead & self._revisions.reach(new.channel, new.begin)
+        # Late ones whose quarter is still open for research are found in their slots at its end.
+        is_open = new.begin >= self._grains.open_from(new.place)
+        store = ~(late | ahead) | revising | (group.counted & late & ~ahead & is_open)
+        self.counters["ahead"] += int(ahead.sum())
+        put = self._slots.put(new, store)
+        came = late & ~revising & ~put.duplicate
+        self.counters["late"] += int(came.sum())
+        self._alarm.inside.late(group, new.channel[came], new.held[came])
+        self._sensor_days.late(new.channel[late & ~put.duplicate])
+        known = late & ~ahead & self._grains.arrived(group, new.channel, new.begin)
+        self._sensor_days.repeated(new.channel[known], end_us[known], now_us)
+        changed = revising & ~put.duplicate
+        self._revisions.note(new.channel[changed], new.begin[changed], end_us[changed])
+        if group.counted:
+            passed = late & ~ahead & ~is_open
+            self._enter(new.take(passed), store[passed])
+        return put
+
+    def _enter(self, new: Arrivals, stored: Mask) -> None:
+        """Give readings that no slot keeps for their quarter's harvest to research at once."""
+        taken = self._grains.enter(new.group, new.channel, new.begin, new.span_us, new.held, new.weight, stored)
+        self.counters["missed"] += int(len(new) - taken.sum())
+        self._sensor_days.missed(new.channel[~taken])
+
+    def _count(self, new: Arrivals, put: Put) -> None:
+        if not new.group.counted:
+            self.counters["not-counted"] += len(new)
+        if not put.is_all_new:
             self.counters["duplicates"] += int(put.duplicate.sum())
             self.counters["corrections"] += int(put.correction.sum())
             self.counters["overlaps"] += int(put.overlap.sum())
-            self._sensor_days.corrected(channel[put.correction])
+            self._sensor_days.corrected(new.channel[put.correction])
 
     def _revise(self) -> None:
         """Tell road windows again that late readings or corrections of this message changed, each once."""
@@ -385,16 +361,16 @@ class Partition:
         self._zone_windows.close(zone, start_us)
 
     def _close_gates(self, gate: npt.NDArray[np.intp], start_us: npt.NDArray[np.int64], now_us: int) -> None:
-        joined = self.layout.gate_zones[gate]
-        low = np.where(joined >= 0, self._zone_windows.last_low[joined], 0)
         counts = gate_counts(self.layout, self._slots, self._health.usable, gate, start_us)
-        rows = gate_rows(self.layout, counts, self._gate_width_m[gate], low, gate, start_us)
+        errors = self._alarm.inside.gates.errors(gate)
+        rows = gate_rows(
+            self.layout, counts, self._gate_width_m[gate], errors, self._zone_windows.last_low, gate, start_us)
         self._rows[LiveTable.GATE].append(rows)
         self._told += self._alarm.gates_closed(gate, start_us, counts, rows, self._zone_windows.last_band[0], now_us)
 
     def _close_roads(self, road: npt.NDArray[np.intp], start_us: npt.NDArray[np.int64], now_us: int) -> None:
         self._revisions.closed(road, start_us)
-        first = np.zeros(len(road), np.int64)
-        rows = road_rows(self.layout, self._roads, self._slots, self._health.usable, road, start_us, first)
+        rows = road_rows(self.layout, self._roads, self._slots, self._health.usable, road, start_us,
+                         free_flow_km_h=self._alarm.ahead.baselines.free_flow_km_h[road])
         self._rows[LiveTable.ROAD].append(rows)
         self._told += self._alarm.roads_closed(road, start_us, rows, now_us)

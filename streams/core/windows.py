@@ -4,15 +4,19 @@
 import numpy as np
 import numpy.typing as npt
 
+from streams.core.arrivals import Arrivals
 from streams.core.counts import LONGEST_GAP
 from streams.core.layout import MINUTE_US, NEVER_EARLY, RING_SLACK_US, Group, Layout, Rate
 from streams.core.moves import Moves, carry_rings
+from streams.core.slots import Put
 
 SILENT_AFTER = 3
 """Intervals without a report, beyond its allowed delay, after which a sensor is not waited for."""
 UNWAITED_SHARE = 0.05
 """A window does not wait for a reading of which so little lies in it."""
 FAR_FUTURE = np.iinfo(np.int64).max
+SAMPLED = (Rate.INSTANT, Rate.CUMULATIVE)
+"""Their readings are of an instant, not of an interval."""
 
 Places = npt.NDArray[np.intp]
 Times = npt.NDArray[np.int64]
@@ -57,12 +61,14 @@ class Windows:
         self._all_live = False
         self._next_end = 0
         """No window ends before it."""
+        self._open_bounds: tuple[int, int] | None = None
+        """Least and greatest of `open_start`, found when they are asked for."""
         self.next_deadline = FAR_FUTURE
 
     def start(self, log_time_us: int) -> None:
         """Open each place's first window: the first that begins at or after the log's first time."""
         span = self._layout.place_span_us
-        self.open_start = -(-log_time_us // span) * span
+        self.open_start, self._open_bounds = -(-log_time_us // span) * span, None
         self._last_heard[:] = log_time_us
         self.refresh(log_time_us)
 
@@ -71,7 +77,7 @@ class Windows:
         span = self._layout.place_span_us
         self.open_start = -(-moves.at_us // span) * span
         new, was = moves.places()
-        self.open_start[new] = old.open_start[was]
+        self.open_start[new], self._open_bounds = old.open_start[was], None
         windows = self.open_start[new] // span[new] + np.arange(min(self.rings, old.rings))[:, None]
         carry_rings(old._arrived, self._arrived, windows, new, was)
         self._last_heard[:] = moves.at_us
@@ -88,15 +94,29 @@ class Windows:
         """The ring position of a place's window."""
         return (start_us // self._layout.place_span_us[place] % self.rings).astype(np.intp)
 
-    def take(self, group: Group, channel: Places, place: Places, begin: Times, span_us: Times, filled: Mask,
-             log_time_us: int, is_recorded: bool) -> bool:
+    def lateness(self, new: Arrivals) -> tuple[Mask, Mask] | None:
+        """Readings whose window has closed, and those too far ahead of it for their slots; None without any."""
+        group = new.group
+        if self._open_bounds is None:
+            self._open_bounds = int(self.open_start.min()), int(self.open_start.max())
+        first_open, last_open = self._open_bounds
+        if new.first_us >= last_open and new.last_us < first_open + group.ring_us and (
+                group.semantics in SAMPLED or int(np.minimum.reduce(new.span_us)) > 0):
+            return None
+        open_start = self.open_start.take(new.place)
+        late = _came_late(new, open_start)
+        ahead = new.begin >= open_start + group.ring_us
+        return (late, ahead) if late.any() or ahead.any() else None
+
+    def take(self, new: Arrivals, put: Put, log_time_us: int, is_recorded: bool) -> bool:
         """Note reports of a group and newly filled slots; whether a touched window is now complete and over.
 
         Of recorded data a message may be older than what it holds: its sensors were heard until then.
         """
-        self._last_heard[channel] = np.maximum(begin + span_us, log_time_us) if is_recorded else log_time_us
+        group, channel, place, begin = new.group, new.channel, new.place, new.begin
+        self._last_heard[channel] = np.maximum(begin + new.span_us, log_time_us) if is_recorded else log_time_us
         if not group.is_instant:
-            self._note_overhang(group, channel, begin + span_us)
+            self._note_overhang(group, channel, begin + new.span_us)
         if not group.counted:
             return False
         if not self._all_live:
@@ -104,25 +124,22 @@ class Windows:
             if len(revived):
                 self._live[revived] = True
                 self._count_expected()
-        if not filled.all():
-            place, begin = place[filled], begin[filled]
-        self._count_arrived(group, place, begin)
+        if not put.is_all_new:
+            place, begin = place[put.filled], begin[put.filled]
+        self._count_arrived(new, place, begin)
         if log_time_us < self._next_end:
             return False
         over = self.open_start[place] + group.row_us <= log_time_us
         return bool((over & self._complete(place)).any())
 
-    def _count_arrived(self, group: Group, place: Places, begin: Times) -> None:
-        if not len(begin):
-            return
+    def _count_arrived(self, new: Arrivals, place: Places, begin: Times) -> None:
+        group = new.group
         # A running count stands for the interval before it.
         back_us = group.interval_us if group.semantics is Rate.CUMULATIVE else 0
-        still_open = begin >= self.open_start.take(place) + back_us
-        if not still_open.all():
+        first, last = (new.first_us - back_us) // group.row_us, (new.last_us - back_us) // group.row_us
+        if self._open_bounds is None or new.first_us < self._open_bounds[1] + back_us:
+            still_open = begin >= self.open_start.take(place) + back_us
             place, begin = place[still_open], begin[still_open]
-            if not len(begin):
-                return
-        first, last = (int(begin.min()) - back_us) // group.row_us, (int(begin.max()) - back_us) // group.row_us
         if first == last:  # nearly always: a message is of one window
             np.add.at(self._arrived[first % self.rings], place, 1)
         else:
@@ -158,7 +175,7 @@ class Windows:
         """Go on to the next window of these places."""
         self._arrived[self.ring(place, self.open_start[place]), place] = 0
         self.open_start[place] += self._layout.place_span_us[place]
-        self._next_end = 0  # not known before the next look
+        self._next_end, self._open_bounds = 0, None  # not known before the next look
 
     def gates_may_close(self) -> Mask:
         """Over places: a gate waits for the rows of its zones, which say whether its flows may be shown."""
@@ -184,10 +201,10 @@ class Windows:
         self.next_deadline = 0
 
 
-def came_late(group: Group, begin: Times, span_us: Times, open_start: Times) -> Mask:
-    """Readings of a group whose window (`open_start`: the earliest open one of each reading's place) has closed."""
-    if group.is_instant:
-        return np.asarray(begin < open_start)
-    if group.semantics is Rate.CUMULATIVE:  # the base of differences for three intervals after it
-        return np.asarray(begin < open_start - LONGEST_GAP * group.interval_us)
-    return np.asarray(begin + span_us <= open_start)
+def _came_late(new: Arrivals, open_start: Times) -> Mask:
+    """Readings whose window (`open_start`: the earliest open one of each reading's place) has closed."""
+    if new.group.is_instant:
+        return np.asarray(new.begin < open_start)
+    if new.group.semantics is Rate.CUMULATIVE:  # the base of differences for three intervals after it
+        return np.asarray(new.begin < open_start - LONGEST_GAP * new.group.interval_us)
+    return np.asarray(new.begin + new.span_us <= open_start)

@@ -18,16 +18,16 @@ from lxml import etree
 from lxml.etree import _Element as Element
 
 from schemas.alert import State
+from schemas.alert_outputs import FEED_FILE, FEED_MEDIA_TYPE
 from schemas.cap import MEDIA_TYPE
 from schemas.cap_check import cap_faults, parsed, text_of
 from streams.deliver.present import Told
 
 ATOM = "http://www.w3.org/2005/Atom"
-FEED_FILE = "feed.xml"
 FILE_MODE = 0o640
 """Restricted: for our account and its group, in which the server of the folder may be."""
 NEVER = "1970-01-01T00:00:00Z"
-_NAME = re.compile(r"drukte-[0-9A-Za-z]+-\d+")
+_NAME = re.compile(r"drukte-[0-9A-Za-z]+-\d+(?:-r\d+)?")
 _OURS = re.compile(rf"{_NAME.pattern}\.xml|\..+\.xml\.new")
 
 log = structlog.get_logger(__name__)
@@ -130,7 +130,7 @@ class FeedFolder:
         _add(etree.SubElement(root, _tag("author")), "name", self._sender)
         _add(root, "rights", "Restricted: see the restriction of each document.")
         if self._url is not None:
-            etree.SubElement(root, _tag("link"), rel="self", type="application/atom+xml", href=self._url + FEED_FILE)
+            etree.SubElement(root, _tag("link"), rel="self", type=FEED_MEDIA_TYPE, href=self._url + FEED_FILE)
         for entry in entries:
             self._add_entry(etree.SubElement(root, _tag("entry")), entry)
         return etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from schemas.alert import Cause, State, Transition
 from schemas.alert import Certainty as Sureness
-from schemas.alertmanager import ENGINE_MEASURE, rfc3339
+from schemas.alertmanager import ENGINE_MEASURE
 from schemas.cap import (
     Area,
     Category,
@@ -30,7 +30,9 @@ from schemas.cap import (
     Urgency,
 )
 from schemas.city import City, Facility
+from schemas.moment import rfc3339
 from schemas.rules import RuleKind
+from streams.deliver.cap_renewal import renewals_before
 from streams.deliver.wording import Wording, band_text, minutes_text, people_text
 from streams.deliver_settings import CapDocumentSettings
 
@@ -65,9 +67,10 @@ _STATES = {State.FIRING: "now {level}", State.RECOVERING: "easing, now {level}",
 _SURENESS = {Sureness.SURE: "sure", Sureness.LIKELY: "likely", Sureness.UNSURE: "unsure"}
 
 
-def identifier(one: Transition) -> str:
-    """The `identifier` of a transition's document."""
-    return f"drukte-{one.alert_id}-{one.seq}"
+def identifier(one: Transition, renewed_us: int | None = None) -> str:
+    """The `identifier` of a transition's document, or of its renewal at a moment."""
+    renewal = "" if renewed_us is None else f"-r{renewed_us // 1_000_000}"
+    return f"drukte-{one.alert_id}-{one.seq}{renewal}"
 
 
 def is_told(one: Transition, earlier: Sequence[Transition]) -> bool:
@@ -101,6 +104,11 @@ class CapWording:
     settings : CapDocumentSettings
     alert_url : str, optional
         Page of an alert; `{alert_id}` in it is replaced.
+
+    Attributes
+    ----------
+    expires_us : int
+        How long after it was sent a document expires.
     """
 
     def __init__(
@@ -108,6 +116,7 @@ class CapWording:
     ) -> None:
         self._wording = wording
         self._settings = settings
+        self.expires_us = round(settings.expires_h * HOUR_US)
         self._alert_url = alert_url
         self.take_over(city)
 
@@ -119,36 +128,52 @@ class CapWording:
             zone: (lon, lat) for zone, lon, lat in zip(columns["zone"], columns["lon"], columns["lat"], strict=True)
         }
 
-    def document(self, one: Transition, earlier: Sequence[Transition]) -> Document:
-        """The document of a transition.
+    def document(
+        self, one: Transition, earlier: Sequence[Transition], renewed_us: int | None = None
+    ) -> Document:
+        """The document of a transition, or the one that says at a later moment that it still stands.
 
         Parameters
         ----------
         one : Transition
         earlier : sequence of Transition
             What is known of the same alert before it, in order.
+        renewed_us : int, optional
+            The moment of a renewal.
         """
-        references = self._references(one, earlier)
-        kind = _message_type(one, earlier, known=bool(references))
-        note = f"acknowledged by {one.actor or 'operator'}" if kind is MessageType.ACK else None
-        infos = () if kind is MessageType.ACK else (self._info(one, earlier, DUTCH), self._info(one, earlier, ENGLISH))
+        sent_us = one.at_us if renewed_us is None else renewed_us
+        references = self._references(one, earlier, renewed_us)
+        kind, note = MessageType.UPDATE, "unchanged: renewed before it expires"
+        if renewed_us is None:
+            kind = _message_type(one, earlier, known=bool(references))
+            note = f"acknowledged by {one.actor or 'operator'}" if kind is MessageType.ACK else ""
+        languages = () if kind is MessageType.ACK else (DUTCH, ENGLISH)
         return Document(
-            identifier=identifier(one), sender=self._settings.sender, sent_us=one.at_us,
+            identifier=identifier(one, renewed_us), sender=self._settings.sender, sent_us=sent_us,
             status=Status.EXERCISE if one.exercise else Status.ACTUAL, message_type=kind, source="drukte",
-            restriction=self._settings.restriction, note=note, references=references, infos=infos,
+            restriction=self._settings.restriction, note=note or None, references=references,
+            infos=tuple(self._info(one, earlier, sent_us, language) for language in languages),
         )
 
-    def _references(self, one: Transition, earlier: Sequence[Transition]) -> list[Reference]:
+    def _references(
+        self, one: Transition, earlier: Sequence[Transition], renewed_us: int | None
+    ) -> list[Reference]:
         sender = self._settings.sender
-        found = [Reference(sender=sender, identifier=identifier(old), sent_us=old.at_us)
-                 for old in _documented(one, earlier)]
+        life, sent_us = _documented(one, earlier), one.at_us
+        if renewed_us is not None:
+            life, sent_us = [*life, one], renewed_us
+        renewals = [
+            Reference(sender=sender, identifier=identifier(old, at_us), sent_us=at_us)
+            for old, at_us in renewals_before(life, sent_us, self.expires_us)
+        ]
+        found = [Reference(sender=sender, identifier=identifier(old), sent_us=old.at_us) for old in life] + renewals
         if _before_aged_out(one, earlier):
             # The opening has aged out of the topic; an alert opens with its first transition.
             opening = f"drukte-{one.alert_id}-1"
             found.insert(0, Reference(sender=sender, identifier=opening, sent_us=one.opened_at_us))
         return found
 
-    def _info(self, one: Transition, earlier: Sequence[Transition], language: str) -> Info:
+    def _info(self, one: Transition, earlier: Sequence[Transition], sent_us: int, language: str) -> Info:
         kind = self._kind(one)
         urgency, certainty, response = _mapped(one, kind)
         over = one.state_to is State.RESOLVED
@@ -158,7 +183,7 @@ class CapWording:
             language=language, categories=(self._category(one, kind),), event=_EVENTS[kind][0 if dutch else 1],
             response_types=(response,), urgency=urgency, severity=_severity(one, kind), certainty=certainty,
             audience="operators" if kind in _BLIND else None, onset_us=_onset_us(one, earlier, kind),
-            expires_us=None if over else one.at_us + round(self._settings.expires_h * HOUR_US),
+            expires_us=None if over else sent_us + self.expires_us,
             sender_name=self._settings.sender_name, headline=self._headline(one, dutch=dutch),
             description=self._wording.description(one) if dutch else self._english(one, kind), web=web,
             parameters=self._parameters(one), areas=(self._area(one),),
@@ -240,11 +265,12 @@ class CapWording:
         return [Named(name, text) for name, text in texts.items() if text.strip()]
 
     def _area(self, one: Transition) -> Area:
-        # No geocode: the city file knows no statistical areas.
         zone, road = self._file.zones.get(one.place), self._roads.get(one.place)
+        cbs = None if zone is None else zone.cbs
         return Area(
             description=self._place(one), polygons=() if zone is None else (zone.polygon,),
             circles=() if road is None else (Circle(centre=road, radius_km=ROAD_RADIUS_KM),),
+            geocodes=() if cbs is None else (Named(f"CBS-{cbs.level}-{cbs.year}", cbs.code),),
         )
 
 

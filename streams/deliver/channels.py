@@ -10,23 +10,22 @@ from urllib.parse import quote
 import msgspec
 import structlog
 
+from schemas.alert_outputs import SIGNATURE_HEADER, webhook_headers
 from schemas.alertmanager import encode_alerts
 from schemas.delivery import Delivery, Outcome
-from schemas.log import JSON, SPEC_VERSION, TYPE_PREFIX
+from schemas.log import JSON
 from streams.clock import wall_us
+from streams.deliver.answer import Answer, Patience
 from streams.deliver.line import SECOND_US, Line, Waiting
-from streams.deliver.patience import Answer, Patience
 from streams.deliver.post import Caller
 from streams.deliver.present import Alert, Alerts, Told
 from streams.deliver.rounds import Rounds
-from streams.deliver.signature import HEADER, sign
+from streams.deliver.signature import sign
 from streams.deliver.wording import Wording
 from streams.settings import DeliverSettings, WebhookSettings
 
 ALERTMANAGER = "alertmanager"
 """Name of Alertmanager among the receivers."""
-EVENT_TYPE = TYPE_PREFIX + "alert.transition.v1"
-EVENT_SOURCE = "urn:drukte:deliver"
 _REFUSALS = {400, 422}
 """Alertmanager means the alerts themselves; any other 4xx is about its address or its door."""
 
@@ -237,6 +236,7 @@ class WebhookChannel(LineChannel):
     ) -> None:
         super().__init__(webhook.name, deliver, alerts, record)
         self._secret = webhook.secret
+        self._source = deliver.event_source
         self._only_escalated = webhook.only_escalated
         self._caller = caller
         self._wording = wording
@@ -252,14 +252,6 @@ class WebhookChannel(LineChannel):
         starts_us = self._alerts[one.alert_id].starts_us
         event = self._wording.event(waiting.told, starts_us, late=waiting.late)
         body = msgspec.json.encode(event)
-        identity = f"{one.alert_id}/{one.seq}"
-        return await self._caller.post(body, {
-            "Content-Type": JSON,
-            "Idempotency-Key": identity,
-            HEADER: sign(self._secret, body, wall_us() // SECOND_US),
-            "ce-specversion": SPEC_VERSION,
-            "ce-id": identity,
-            "ce-source": EVENT_SOURCE,
-            "ce-type": EVENT_TYPE,
-            "ce-subject": quote(f"{one.site}/{one.place}"),
-        })
+        headers = webhook_headers(one, self._source, quote(f"{one.site}/{one.place}"))
+        headers[SIGNATURE_HEADER] = sign(self._secret, body, wall_us() // SECOND_US)
+        return await self._caller.post(body, headers)

@@ -7,14 +7,12 @@ from collections.abc import Iterable, Sequence
 import msgspec
 import structlog
 
-from schemas.alert import decode_transition
+from schemas.alert import TRANSITION_TYPE, decode_transition
 from schemas.delivery import DELIVERY_TYPE, Delivery, decode_delivery
 from schemas.log import Topic, event_type
 from streams.deliver.channels import Channel
 from streams.deliver.log import Read
 from streams.deliver.present import Alerts, Told
-
-TRANSITION_TYPE = "alert.transition.v1"
 
 log = structlog.get_logger(__name__)
 

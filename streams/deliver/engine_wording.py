@@ -3,7 +3,7 @@
 
 import datetime as dt
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from zoneinfo import ZoneInfo
 
 from schemas.alert import State, Transition
@@ -14,6 +14,8 @@ SITE, PLACE, RULE = "drukte", "engine", "engine-silent"
 MOST = 1_000
 """Words of the watchdog that are remembered; a receiver that was away for long gets the plain line."""
 _CHANGES_TOLD = 100
+_NAMES_TOLD = 50
+"""In one line: an event may hold 64 KB."""
 _DUTCH = {
     State.FIRING: "Drukte rekent niet: niets gehoord sinds {since}. Wat u ziet is van voor die tijd.",
     State.RECOVERING: "Drukte rekent weer, het was blind van {since} tot {until}. Wat er veranderde volgt.",
@@ -64,7 +66,7 @@ class EngineWords:
             cause = ("de broker antwoordt niet" if dutch else "the broker does not answer") if blind.broker_away else (
                 "de broker antwoordt; kijk naar de worker en de gateway" if dutch
                 else "the broker answers; look at worker and gateway")
-            sites = ", ".join(self._site_name(site) for site in blind.sites)
+            sites = _listed(map(self._site_name, blind.sites), dutch=dutch)
             return f"{'Getroffen' if dutch else 'Affected'}: {sites or '?'}; {cause}."
         return "; ".join(self.changes(one, dutch=dutch)) or self.summary(one, dutch=dutch)
 
@@ -91,7 +93,7 @@ class EngineWords:
         for word, alerts in ((opened, blind.opened), (ended, blind.ended)):
             yield from (f"{word}: {self._zone_name(one.place)}, {one.rule}" for one in alerts)
         if blind.unheard:
-            names = ", ".join(map(self._zone_name, blind.unheard))
+            names = _listed(map(self._zone_name, blind.unheard), dutch=dutch)
             yield f"{'Nog niets gehoord van' if dutch else 'Not heard yet'}: {names}"
 
     def _change(self, change: Change, *, dutch: bool) -> str:
@@ -120,3 +122,11 @@ class EngineWords:
 
     def _clock(self, at_us: int) -> str:
         return f"{dt.datetime.fromtimestamp(at_us / 1e6, self._zone):%d-%m %H:%M:%S}"
+
+
+def _listed(names: Iterable[str], *, dutch: bool) -> str:
+    """Names with commas; of very many the first, and how many more."""
+    known = list(names)
+    more = len(known) - _NAMES_TOLD
+    text = ", ".join(known[:_NAMES_TOLD])
+    return text if more <= 0 else f"{text} {'en nog' if dutch else 'and'} {more}{'' if dutch else ' more'}"

@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from schemas.delivery import Delivery, Outcome
-from streams.deliver.patience import Answer, Patience
+from streams.deliver.answer import Answer, Patience
 from streams.deliver.present import Told
 
 SECOND_US = 1_000_000
@@ -52,6 +52,10 @@ class Line:
 
     def __len__(self) -> int:
         return self._length
+
+    def holds(self, alert_id: str) -> bool:
+        """Whether a transition of this alert waits."""
+        return alert_id in self._alerts
 
     def add(self, told: Told, now_us: int, *, outdated: bool = False) -> list[Delivery]:
         """Put a transition in; what is settled by that without being sent.

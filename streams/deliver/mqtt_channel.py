@@ -21,12 +21,12 @@ import structlog
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from schemas.delivery import AlertEvent, Delivery
-from schemas.log import JSON, SPEC_VERSION
+from schemas.alert_outputs import MQTT_CONTENT_TYPE, MQTT_QOS, MQTT_TOPIC, message_of
+from schemas.delivery import Delivery
 from streams.clock import wall_us
-from streams.deliver.channels import EVENT_SOURCE, EVENT_TYPE, LineChannel, Record, patience
+from streams.deliver.answer import Answer
+from streams.deliver.channels import LineChannel, Record, patience
 from streams.deliver.line import SECOND_US, Waiting
-from streams.deliver.patience import Answer
 from streams.deliver.present import Alert, Alerts, Told
 from streams.deliver.wording import Wording
 from streams.deliver_settings import AlertMqttSettings
@@ -35,24 +35,10 @@ from streams.tls import client_context
 
 MQTT = "mqtt"
 """Name of the broker among the receivers."""
-CONTENT_TYPE = "application/cloudevents+json"
-AT_LEAST_ONCE = 1
 KEEPALIVE_S = 20
 _SECTION = "deliver.mqtt.tls"
 
 log = structlog.get_logger(__name__)
-
-
-class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """A transition as a CloudEvent in structured mode; `id` is `ALERT_ID/SEQ`."""
-
-    spec_version: str = msgspec.field(default=SPEC_VERSION, name="specversion")
-    id: str
-    source: str = EVENT_SOURCE
-    type: str = EVENT_TYPE
-    subject: str
-    content_type: str = msgspec.field(default=JSON, name="datacontenttype")
-    data: AlertEvent
 
 
 class NotTakenError(aiomqtt.MqttError):
@@ -123,10 +109,10 @@ class MqttLink:
         if self._client is None:
             raise aiomqtt.MqttError("not connected")
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho leaves it untyped
-        properties.ContentType = CONTENT_TYPE
+        properties.ContentType = MQTT_CONTENT_TYPE
         self._client.refusal = ""
         await self._client.publish(
-            topic, payload, qos=AT_LEAST_ONCE, retain=retain, properties=properties, timeout=self._read_s
+            topic, payload, qos=MQTT_QOS, retain=retain, properties=properties, timeout=self._read_s
         )
         if self._client.refusal:
             raise NotTakenError(f"refused: {self._client.refusal}")
@@ -162,6 +148,7 @@ class MqttChannel(LineChannel):
     ) -> None:
         super().__init__(MQTT, deliver, alerts, record)
         self._prefix = settings.prefix.rstrip("/")
+        self._source = deliver.event_source
         self._clear_after_us = round(settings.clear_after_h * 3600 * SECOND_US)
         self._patience = patience(deliver)
         self._wording = wording
@@ -268,14 +255,13 @@ class MqttChannel(LineChannel):
 
     def _topic(self, alert: Alert) -> str:
         one = alert.newest.transition
-        return "/".join([self._prefix, "alerts", *(quote(key, safe="") for key in (one.site, one.place, one.rule))])
+        site, place, rule = (quote(key, safe="") for key in (one.site, one.place, one.rule))
+        return MQTT_TOPIC.format(prefix=self._prefix, site=site, place=place, rule=rule)
 
     def _payload(self, told: Told, *, late: bool) -> bytes:
         one = told.transition
-        return msgspec.json.encode(AlertMessage(
-            id=f"{one.alert_id}/{one.seq}", subject=quote(f"{one.site}/{one.place}"),
-            data=self._wording.event(told, self._alerts[one.alert_id].starts_us, late=late),
-        ))
+        event = self._wording.event(told, self._alerts[one.alert_id].starts_us, late=late)
+        return msgspec.json.encode(message_of(one, self._source, quote(f"{one.site}/{one.place}"), event))
 
 
 async def _watched(client: aiomqtt.Client, lost: asyncio.Event) -> None:

@@ -7,7 +7,7 @@ from typing import Self
 
 import httpx
 
-from streams.deliver.patience import Answer
+from streams.deliver.answer import Answer
 from streams.door_settings import ClientTls
 from streams.tls import client_context, failure
 

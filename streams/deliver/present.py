@@ -108,6 +108,10 @@ class Alerts:
         self._settle_case(one)
         return True
 
+    def open(self) -> Iterator[Told]:
+        """The newest transition of each alert that is open, whether or not a newer one has its place and rule."""
+        return (alert.newest for alert in self._by_id.values() if alert.newest.open)
+
     def earlier(self, alert_id: str, seq: int) -> list[Transition]:
         """What is known of an alert before its transition `seq`, in order."""
         known = self._told[alert_id]

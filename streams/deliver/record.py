@@ -43,7 +43,7 @@ class Recorder:
             It cannot be kept: so many wait that the broker must have been away for long, or it refuses.
         """
         name = f"{delivery.receiver}/{delivery.alert_id}/{delivery.seq}"
-        headers = event_headers(DELIVERY_TYPE, SOURCE, name, JSON)
+        headers = event_headers(DELIVERY_TYPE, SOURCE, name, JSON, delivery.done_at_us)
         try:
             self._producer.produce(
                 Topic.DELIVERIES.value, encode_delivery(delivery), key=delivery.site.encode(),

@@ -8,7 +8,7 @@ or was suppressed is told as ended, for some minutes. Times are wall times in mi
 from dataclasses import dataclass
 
 from schemas.delivery import Delivery, Outcome
-from streams.deliver.patience import Answer, Patience
+from streams.deliver.answer import Answer, Patience
 from streams.deliver.present import Alert, Alerts, Told
 
 SECOND_US = 1_000_000

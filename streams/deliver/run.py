@@ -2,7 +2,6 @@
 """Deliver as a process: what was told before is read back, then every receiver has a task of its own."""
 
 import asyncio
-import random
 import signal
 import threading
 import time
@@ -16,17 +15,17 @@ import structlog
 from schemas.city import City
 from schemas.delivery import Delivery
 from schemas.errors import FatalError, TransientError
-from schemas.log import Topic
+from schemas.log import Clock, Topic
 from streams import metrics
+from streams.backoff import StoppedError, retried
 from streams.cities import Cities
-from streams.clock import wall_us
-from streams.deliver.cap_channel import FEED, CapChannel, CapFeedChannel, Documents, documents
+from streams.clock import now_us, wall_us
+from streams.deliver.cap_channel import FEED, CapChannel, CapFeedChannel, Standing, documents
 from streams.deliver.cap_wording import CapWording
 from streams.deliver.channels import ALERTMANAGER, AlertmanagerChannel, Channel, WebhookChannel
 from streams.deliver.dispatch import Dispatch, deliveries
 from streams.deliver.log import TopicReader
 from streams.deliver.mqtt_channel import MQTT, MqttChannel
-from streams.deliver.patience import Patience
 from streams.deliver.post import Caller
 from streams.deliver.present import Alerts
 from streams.deliver.record import Recorder
@@ -45,14 +44,9 @@ STOP_S = 5.0
 FORGET_AFTER_S = 8 * 86_400
 """A closed alert is forgotten after a day more than its topic keeps it."""
 FORGET_EVERY_S = 3600.0
-_BROKER = Patience(first_delay_s=0.2, longest_delay_s=10.0, limit_s=0.0)
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
-
-
-class _StoppedError(Exception):
-    """Asked to stop while it waited for the broker."""
 
 
 def run_deliver(settings: Settings, city: City, stop: threading.Event | None = None) -> None:
@@ -140,7 +134,7 @@ class _Deliver:
         try:
             async with AsyncExitStack() as stack:
                 await self._serve(reader, await self._channels(stack))
-        except _StoppedError:
+        except StoppedError:
             log.info("stopped while waiting for the broker")
         finally:
             left = await asyncio.to_thread(self._recorder.close, STOP_S)
@@ -163,21 +157,26 @@ class _Deliver:
             caller = await stack.enter_async_context(_caller(deliver, webhook.url, webhook.ca_file))
             found.append(WebhookChannel(webhook, deliver, caller, self._alerts, self._wording, record))
         if self._cap is not None and deliver.cap_document is not None:
-            document = documents(self._alerts, self._cap)
-            found += await self._cap_channels(stack, document, deliver.cap_document.sender)
+            found += await self._cap_channels(stack, self._cap, deliver.cap_document.sender)
         if deliver.mqtt is not None:
             found.append(MqttChannel(deliver.mqtt, deliver, self._alerts, self._wording, record))
         return found
 
-    async def _cap_channels(self, stack: AsyncExitStack, document: Documents, sender: str) -> list[Channel]:
-        deliver = self._settings.deliver
+    async def _cap_channels(self, stack: AsyncExitStack, wording: CapWording, sender: str) -> list[Channel]:
+        deliver, document = self._settings.deliver, documents(self._alerts, wording)
+        standing = Standing(self._alerts, wording.expires_us, self._present_us)
         found: list[Channel] = []
         for receiver in deliver.cap:
             caller = await stack.enter_async_context(_caller(deliver, receiver.url, receiver.ca_file))
-            found.append(CapChannel(receiver, deliver, caller, self._alerts, document, self._recorder.record))
+            found.append(CapChannel(receiver, deliver, caller, standing, document, self._recorder.record))
         if deliver.cap_feed is not None:
-            found.append(CapFeedChannel(deliver.cap_feed, deliver, sender, self._alerts, document))
+            found.append(CapFeedChannel(deliver.cap_feed, deliver, sender, standing, document))
         return found
+
+    def _present_us(self) -> int | None:
+        """The deployment's moment, once all alerts are known; a clock of recorded data has none."""
+        clock = self._settings.clock
+        return now_us(clock) if self._known.is_set() and clock.kind is not Clock.DATA else None
 
     async def _serve(self, reader: TopicReader, channels: Sequence[Channel]) -> None:
         self._told = channels
@@ -192,7 +191,7 @@ class _Deliver:
         recorded = await self._retried(lambda: _read_deliveries(kafka, stopped))
         history = await self._retried(lambda: list(reader.read_to_end(stopped)))
         if stopped():
-            raise _StoppedError  # what was read may not be all
+            raise StoppedError  # what was read may not be all
         dispatch.remember(recorded)
         for read in history:
             dispatch.take(read)
@@ -266,16 +265,7 @@ class _Deliver:
             await asyncio.to_thread(self._stop.wait, CITY_S)
 
     async def _retried(self, action: Callable[[], T]) -> T:
-        tries = 0
-        while not self._stop.is_set():
-            try:
-                return await asyncio.to_thread(action)
-            except TransientError as error:
-                tries += 1
-                delay_s = _BROKER.delay_s(tries, random.random())  # noqa: S311  no secret
-                log.warning("waiting for the broker", error=str(error), tries=tries)
-                await asyncio.to_thread(self._stop.wait, delay_s)
-        raise _StoppedError
+        return await asyncio.to_thread(retried, action, self._stop)
 
 
 def _caller(deliver: DeliverSettings, url: str, ca_file: str | None) -> Caller:

@@ -4,7 +4,6 @@
 import hashlib
 import hmac
 
-HEADER = "Drukte-Signature"
 TOLERANCE_S = 300
 
 

@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterable
 import structlog
 
 from schemas.alert import Cause, State, Transition, alert_id
-from schemas.alertmanager import ENGINE_MEASURE, WATCHDOG_SOURCE, PostedAlert, encode_alerts, rfc3339
+from schemas.alertmanager import ENGINE_MEASURE, WATCHDOG_SOURCE, PostedAlert, encode_alerts
 from schemas.city import City
 from schemas.delivery import Delivery
 from schemas.errors import RefusedError, TransientError
 from schemas.live import SCHEMAS, LiveTable
 from schemas.log import JSON, Clock, Topic
+from schemas.moment import rfc3339
 from streams.clock import now_us, wall_us
 from streams.deliver.engine_watch import Blind, EngineWatch, Phase, Seen
 from streams.deliver.engine_wording import PLACE, RULE, SITE, EngineWords

@@ -7,9 +7,10 @@ Everything about people comes from the band of the transition; nothing here know
 import math
 
 from schemas.alert import State, Transition
-from schemas.alertmanager import ENGINE_MEASURE, PostedAlert, labels, rfc3339
+from schemas.alertmanager import ENGINE_MEASURE, PostedAlert, labels
 from schemas.city import City
 from schemas.delivery import AlertEvent
+from schemas.moment import rfc3339
 from schemas.roads import RoadTable
 from streams.deliver.engine_wording import EngineWords
 from streams.deliver.present import Alert, Told

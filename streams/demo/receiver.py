@@ -12,8 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import msgspec
 
+from schemas.alert_outputs import SIGNATURE_HEADER
 from schemas.delivery import AlertEvent
-from streams.deliver.signature import HEADER, verify_signature
+from streams.deliver.signature import verify_signature
 
 NAME = "demo"
 """The receiver's name in the settings."""
@@ -101,7 +102,7 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
                 self._answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
                 return
             body = self.rfile.read(int(length))
-            self._answer(receiver.take(self.headers.get(HEADER, ""), body))
+            self._answer(receiver.take(self.headers.get(SIGNATURE_HEADER, ""), body))
 
         def _answer(self, status: HTTPStatus) -> None:
             self.send_response(status)

@@ -310,7 +310,7 @@ class Intake:
         body_id = None if kept is None else kept.id
         for letter in letters_of(source, size, refusals, now_us(self._settings.clock), body_id):
             number = f"{self._name}/{next(self._letter_numbers)}"
-            headers = letter_headers("urn:drukte:gateway", number)
+            headers = letter_headers("urn:drukte:gateway", number, letter)
             self._send(Topic.DEAD_LETTERS, encode_letter(letter), headers, source)
 
     def _send(self, topic: Topic, value: bytes, headers: Headers, key: str) -> None:

@@ -40,7 +40,9 @@ def split(batch: Batch, partition_of_sensor: npt.NDArray[np.int32]) -> list[tupl
     if partitions.min() < 0:
         lost = np.unique(batch.sensor[partitions < 0])[:5].tolist()
         raise FatalError(f"sensors {lost} of CITY.ids stand in no site; the door should have refused them")
-    order = np.argsort(partitions, kind="stable")
+    # numpy sorts numbers of 16 bits by counting, others by comparing; only a huge deployment has more partitions.
+    small = partitions.astype(np.int16) if partitions.max() < 2**15 else partitions
+    order = np.argsort(small, kind="stable")
     ordered = partitions[order]
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
     ends = np.r_[starts[1:], len(ordered)]

@@ -4,8 +4,10 @@
 import msgspec
 
 from schemas.alert import Certainty, State
-from schemas.alertmanager import rfc3339
+from schemas.moment import rfc3339
 from streams.reports.material import Material, Story, stories
+from streams.reports.outlook import Expected, expected, expected_text
+from streams.reports.roads import RoadReport, disturbed_roads, road_report, road_text, speaking_roads
 from streams.reports.wording import ARROWS, Language, Speech
 
 
@@ -18,7 +20,10 @@ class TakenMeasure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OpenAlert(msgspec.Struct, frozen=True, kw_only=True):
-    """One open alert; about people the percent band alone. Times are log times, `note_id` is the last note's."""
+    """One open alert; about people the percent band alone, `expected` of a zone, `road` of a road.
+
+    Times are log times, `note_id` is the last note's.
+    """
 
     alert_id: str
     site: str
@@ -46,6 +51,8 @@ class OpenAlert(msgspec.Struct, frozen=True, kw_only=True):
     assigned: str
     note_id: str
     measures: list[TakenMeasure]
+    expected: list[Expected]
+    road: RoadReport | None
 
 
 class Handover(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +88,13 @@ def open_alert(material: Material, story: Story) -> OpenAlert:
         acknowledged_at=None if acknowledged_us is None else rfc3339(acknowledged_us), escalated=one.escalated,
         suppressed=one.suppressed, exercise=one.exercise, assigned=one.assigned, note_id=story.note_id,
         measures=[TakenMeasure(measure=done.measure, role=done.role, at=rfc3339(done.at_us)) for done in story.taken],
+        expected=expected(material, one.place), road=_road(material, story),
     )
+
+
+def _road(material: Material, story: Story) -> RoadReport | None:
+    row = speaking_roads(material).get(story.last.place)
+    return None if row is None else road_report(material, row, disturbed_roads([story]))
 
 
 def handover_text(report: Handover, language: Language) -> str:
@@ -94,7 +107,7 @@ def handover_text(report: Handover, language: Language) -> str:
 
 
 def alert_lines(one: OpenAlert, speech: Speech) -> list[str]:
-    """An alert in two lines: what it is, and who does what."""
+    """An alert in some lines: what it is, who does what, and what is known of its road or is ahead of its zone."""
     drill = speech.say("OEFENING ", "EXERCISE ") if one.exercise else ""
     arrow = "" if one.trend is None else f" {ARROWS[one.trend]}"
     stale = speech.say(", geen gegevens", ", no data") if one.stale else ""
@@ -104,6 +117,10 @@ def alert_lines(one: OpenAlert, speech: Speech) -> list[str]:
         f"{speech.say('sinds', 'since')} {speech.clock(one.since_us)}, {speech.certainty(one.certainty)}{stale} "
         f"({one.rule}, {one.alert_id})",
         f"  {'; '.join(_who(one, speech))}",
+        *([] if one.road is None else [f"  {speech.say('Weg', 'Road')}: {road_text(one.road, speech)}"]),
+        *([] if not one.expected else [
+            f"  {speech.say('Verwacht', 'Expected')}: "
+            f"{'; '.join(expected_text(ahead, speech) for ahead in one.expected)}"]),
     ]
 
 

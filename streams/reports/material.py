@@ -15,6 +15,8 @@ from schemas.roads import RoadTable
 
 OPEN_STATES = (State.FIRING, State.RECOVERING)
 LEAST_FRESH_US = 180_000_000
+ROAD_FRESH_US = 600_000_000
+OUTLOOK_FRESH_US = 1_200_000_000
 
 
 class Origin(StrEnum):
@@ -45,6 +47,38 @@ class ZoneRow:
 
 
 @dataclass(frozen=True, slots=True)
+class RoadRow:
+    """A road's closed window as published, all vehicles; None where it is not known."""
+
+    road: str
+    start_us: int
+    end_us: int
+    speed_km_h: float | None
+    flow_veh_h_lane: float | None
+    service_level: int | None
+
+    def speaks_at(self, at_us: int) -> bool:
+        """Whether it says something of that moment; roads are told minutes late."""
+        return self.end_us <= at_us <= self.end_us + max(ROAD_FRESH_US, 3 * (self.end_us - self.start_us))
+
+
+@dataclass(frozen=True, slots=True)
+class OutlookRow:
+    """What was forecast for a zone at `end_us`: people (quantiles 0.05 and 0.95), and the chance of its next level."""
+
+    zone: str
+    end_us: int
+    ahead_min: int
+    low: int
+    high: int
+    percent_reach: float | None
+
+    def speaks_at(self, at_us: int) -> bool:
+        """Whether it is of use then: a newer one comes each quarter hour, and its own time must be ahead."""
+        return self.end_us <= at_us <= self.end_us + OUTLOOK_FRESH_US
+
+
+@dataclass(frozen=True, slots=True)
 class LostSensor:
     """A sensor that is silent, stuck or faulty."""
 
@@ -72,6 +106,10 @@ class Material:
     lost : sequence of LostSensor
         At the end.
     origin : Origin
+    road_rows : sequence of RoadRow
+    outlook : sequence of OutlookRow
+    is_of_one_site : bool
+        Whether nothing is asked of what belongs to no site of `city`.
     """
 
     city: CityFile
@@ -83,6 +121,9 @@ class Material:
     rows: Sequence[ZoneRow] = ()
     lost: Sequence[LostSensor] = ()
     origin: Origin = Origin.DATABASE
+    road_rows: Sequence[RoadRow] = ()
+    outlook: Sequence[OutlookRow] = ()
+    is_of_one_site: bool = False
 
     def place_name(self, key: str) -> str:
         """Of a zone, a gate or a road; its key where the city file knows none."""

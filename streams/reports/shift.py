@@ -11,7 +11,7 @@ from statistics import median
 
 import msgspec
 
-from schemas.alertmanager import rfc3339
+from schemas.moment import rfc3339
 from schemas.rules import RuleKind
 from streams.reports.alarm_load import GOAL_PER_HOUR, alarm_load, alarms_of, chattering, stale
 from streams.reports.material import Material, Story, ZoneRow, stories

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from schemas.alert import Certainty, certainty
-from schemas.alertmanager import rfc3339
 from schemas.city import Facility
+from schemas.moment import rfc3339
 from streams.reports.handover import OpenAlert, alert_lines, open_alert
 from streams.reports.material import Material, Story, ZoneRow, stories
+from streams.reports.outlook import OutlookReport, outlook_line, outlook_of
+from streams.reports.roads import RoadsReport, other_roads, roads_line, roads_of
 from streams.reports.wording import ARROWS, Language, Speech
 
 
@@ -63,10 +65,12 @@ class SiteReport(msgspec.Struct, frozen=True, kw_only=True):
     level_changes: list[LevelChange]
     alert_changes: list[AlertChange]
     sensors_lost: list[Lost]
+    roads: RoadsReport
+    outlook: OutlookReport
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
-    """All sites, the worst first."""
+    """All sites, the worst first; `roads` are those that belong to none of them."""
 
     kind: str = "situation"
     at: str
@@ -76,6 +80,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     city: str
     timezone: str
     sites: list[SiteReport]
+    roads: RoadsReport
 
 
 def situation(material: Material) -> Situation:
@@ -85,7 +90,8 @@ def situation(material: Material) -> Situation:
     sites.sort(key=lambda one: (-(one.level if one.level is not None else 0.5), one.site))
     return Situation(
         at=rfc3339(material.until_us), from_us=material.from_us, at_us=material.until_us, city=material.city.name,
-        origin=str(material.origin), timezone=material.city.timezone, sites=sites)
+        origin=str(material.origin), timezone=material.city.timezone, sites=sites,
+        roads=other_roads(material, told))
 
 
 def _site(material: Material, site: str, told: Sequence[Story]) -> SiteReport:
@@ -108,6 +114,7 @@ def _site(material: Material, site: str, told: Sequence[Story]) -> SiteReport:
         alert_changes=list(_alert_changes(material, mine)),
         sensors_lost=[Lost(sensor=one.sensor, state=one.state, since_us=one.since_us)
                       for one in material.lost if one.site == site],
+        roads=roads_of(material, site, mine), outlook=outlook_of(material, zones),
     )
 
 
@@ -161,6 +168,8 @@ def situation_text(report: Situation, language: Language) -> str:
              f"({speech.say('sinds', 'since')} {speech.clock(report.from_us)})"]
     for site in report.sites:
         lines += ["", *_site_lines(site, speech)]
+    if report.roads.roads:
+        lines += ["", roads_line(report.roads, speech)]
     return "\n".join(lines) + "\n"
 
 
@@ -176,6 +185,8 @@ def _site_lines(site: SiteReport, speech: Speech) -> Iterator[str]:
                f"{speech.certainty(site.certainty)}")
     if site.zones_blind:
         yield f"  {speech.say('Geen gegevens van', 'No data of')}: {', '.join(site.zones_blind)}"
+    yield from (f"  {line}" for line in (
+        outlook_line(site.outlook, speech), roads_line(site.roads, speech)) if line)
     yield f"  {speech.say('Open meldingen', 'Open alerts')}: {len(site.alerts)}"
     for one in site.alerts:
         yield from (f"  {line}" for line in alert_lines(one, speech))

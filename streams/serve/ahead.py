@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from streams.serve.places import STALE_WALL_S
-from streams.serve.wording import CORRECTIONS, band_text, level_word, range_text
+from streams.serve.ranges import Range, range_of, status_name
+from streams.serve.wording import CORRECTIONS, band_text, level_word, range_text, tone
 
 OUTLOOK_SHOWN_S = 1_200.0
 """So long after its quarter hour an outlook is told, in log time: until the next one, and five minutes."""
@@ -21,6 +22,8 @@ class Inside(msgspec.Struct, frozen=True, kw_only=True):
     """People inside a zone by its gates and all that corrects them; a band, and percent of the permitted number.
 
     `coverage` is the share of the gates' time that was seen; `correction` says what corrected it in that minute.
+    `density_per_m2` are these people over the zone's area: `status` is estimated, or missing where no gate was seen.
+    `level`, `word` and `tone` are of the upper bound, as the alarm holds it against the capacity.
     """
 
     window_end: dt.datetime
@@ -30,6 +33,11 @@ class Inside(msgspec.Struct, frozen=True, kw_only=True):
     percent: str | None
     coverage: float
     correction: str | None
+    density_per_m2: Range | None
+    status: str
+    level: int
+    word: str
+    tone: int
 
 
 class Ahead(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,19 +72,34 @@ class SiteItem(msgspec.Struct, frozen=True, kw_only=True):
     ahead: list[Ahead] = []
 
 
-def inside_item(row: Row | None, stale_after_s: float, now: dt.datetime) -> Inside | None:
-    """What a row of `inside_minute` says; None without one, or where it is too old."""
+def inside_item(row: Row | None, stale_after_s: float, now: dt.datetime, limits: Sequence[float],
+                levels: Sequence[str]) -> Inside | None:
+    """What a row of `inside_minute` says; None without one, or where it is too old.
+
+    Parameters
+    ----------
+    row : Row, optional
+    stale_after_s : float
+    now : datetime
+        Log time.
+    limits : sequence of float
+        People from which each level of the zone above the lowest holds.
+    levels : sequence of str
+        Their words, from the lowest.
+    """
     if row is None:
         return None
     end: dt.datetime = row["window_start"] + dt.timedelta(seconds=row["span_s"])
     if (now - end).total_seconds() > stale_after_s:
         return None
     percent = None if row["percent_low"] is None else range_text(row["percent_low"], row["percent_high"], 0, " %")
-    correction = row["correction"]
+    correction, level = row["correction"], sum(row["inside_high"] >= limit for limit in limits)
     return Inside(
         window_end=end, low=row["inside_low"], high=row["inside_high"],
         text=band_text(row["inside_low"], row["inside_high"]), percent=percent, coverage=row["coverage"],
         correction=None if correction is None else CORRECTIONS.get(correction, correction),
+        density_per_m2=range_of(row, "density_low_per_m2", "density_high_per_m2", 2), status=status_name(row),
+        level=level, word=level_word(level, levels), tone=tone(level, len(levels)),
     )
 
 

@@ -20,11 +20,10 @@ from schemas.rules import EVERYWHERE
 from streams.clock import now_us
 from streams.core.cards import site_of
 from streams.core.layout import partition_of_site
-from streams.gateway.access import bearer_token, fits_any
 from streams.gateway.producer import LogProducer
 from streams.http_problem import Problem
 from streams.serve.board import Board
-from streams.serve.posts import check_json, is_on_loopback
+from streams.serve.posts import check_json, check_role, fits_role
 from streams.settings import Settings
 
 BODY_BYTES = 16_384
@@ -77,7 +76,7 @@ class CommandDesk:
 
     def may_read_notes(self, authorization: str) -> bool:
         """Whether who asks may give any command, and so may read what operators wrote."""
-        return self._fits(authorization, [one for hashes in self._tokens.values() for one in hashes])
+        return fits_role(self._settings, self._tokens, None, authorization)
 
     async def take(self, body: bytes, content_type: str, authorization: str) -> Receipt:
         """Take one command; returns with the fold's answer, or after a moment without it.
@@ -101,20 +100,9 @@ class CommandDesk:
             outcome = await self._board.outcomes.wait(command.id, partitions, OUTCOME_S)
         return _receipt(command, outcome)
 
-    def _fits(self, authorization: str, hashes: list[str]) -> bool:
-        if not self._tokens:
-            return is_on_loopback(self._settings)
-        return fits_any(bearer_token(authorization), hashes)
-
     def _check_allowed(self, authorization: str, role: str | None) -> None:
-        """Whether the token fits `role`, or any role at all; without tokens only a service on loopback takes any."""
-        roles = self._tokens.values() if role is None else [self._tokens.get(role, [])]
-        if self._fits(authorization, [one for hashes in roles for one in hashes]):
-            return
-        if not self._tokens:
-            raise Problem(HTTPStatus.FORBIDDEN, "no role may give commands here; see serve.command_tokens")
-        raise Problem(HTTPStatus.UNAUTHORIZED, "the token does not fit this role",
-                      headers={"WWW-Authenticate": "Bearer"})
+        check_role(self._settings, self._tokens, role, authorization,
+                   "no role may give commands here; see serve.command_tokens")
 
     def _site(self, command: OperatorCommand) -> str:
         """The site whose partition judges it; `*` where every partition does."""

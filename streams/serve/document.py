@@ -9,10 +9,12 @@ from enum import StrEnum
 import msgspec
 
 from schemas.alert import Transition
-from schemas.live import LiveTable, Status
+from schemas.live import LiveTable
 from streams.serve.ahead import Ahead, Inside, NextLevel, SiteItem, ahead_items, inside_item, next_level
 from streams.serve.board import Alert, Board, Changed, Row
+from streams.serve.passing import GateItem, RoadItem, gate_item, road_item
 from streams.serve.places import Place, Places, stale_after_s
+from streams.serve.ranges import Range, band_of, range_of, status_name, window_end
 from streams.serve.seen import SightingItem, sighting_item
 from streams.serve.sensors import SensorItem, shown_sensors
 from streams.serve.surroundings import ContextItem, SiteMaps, shown_context
@@ -41,20 +43,13 @@ class Stream(StrEnum):
     """The broker does not answer: what is shown is no longer the present."""
 
 
-class Range(msgspec.Struct, frozen=True):
-    """From low to high, and how people read it."""
-
-    low: float
-    high: float
-    text: str
-
-
 class ZoneItem(msgspec.Struct, frozen=True, kw_only=True):
     """A zone's newest window; times are log times. Without a value `level` and all ranges are null.
 
-    `inside` is people by the gates, `ahead` what is to come, `next` when the next level is reached.
-    `tone` is the colour, 0 to 3; `stale` says that the window ended more than `stale_after_s` ago. `sensors` are
-    those that are not in order.
+    `inside` is people by the gates, never mixed with what sensors see; `is_seen` says whether the zone has a sensor
+    that sees people: without one `inside` is all there is. `ahead` is what is to come, `next` when the next level is
+    reached. `tone` is the colour, 0 to 3; `stale` says that the window ended more than `stale_after_s` ago. `sensors`
+    are those that are not in order.
     """
 
     key: str
@@ -74,40 +69,10 @@ class ZoneItem(msgspec.Struct, frozen=True, kw_only=True):
     coverage: float
     sighting: SightingItem | None = None
     sensors: list[SensorItem] = []
+    is_seen: bool = True
     inside: Inside | None = None
     ahead: list[Ahead] = []
     next: NextLevel | None = None
-
-
-class GateItem(msgspec.Struct, frozen=True, kw_only=True):
-    """A gate's newest window: passages in bands, null where missing or withheld."""
-
-    key: str
-    name: str
-    site: str
-    zones: tuple[str, ...]
-    status: str
-    stale: bool
-    stale_after_s: float
-    window_end: dt.datetime | None
-    withheld: bool
-    inward: Range | None
-    outward: Range | None
-
-
-class RoadItem(msgspec.Struct, frozen=True, kw_only=True):
-    """A road's newest window, all vehicles; exact, since its source is public."""
-
-    key: str
-    name: str
-    site: str
-    status: str
-    stale: bool
-    stale_after_s: float
-    window_end: dt.datetime | None
-    vehicles_per_min: float | None
-    speed_km_h: float | None
-    ahead: list[Ahead] = []
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -249,7 +214,7 @@ class Present:
         context: list[ContextItem] | None = None, sites: list[SiteItem] | None = None,
     ) -> Document:
         known = (self.board.rows[LiveTable.ZONE].get(number) for number in self.places.zones)
-        ends = [end for row in known if (end := _window_end(row)) is not None]
+        ends = [end for row in known if (end := window_end(row)) is not None]
         return Document(
             city=self.city, timezone=self.timezone, speed=self.speed, now=now, stream=self.stream,
             log_time=max(ends, default=None), sites=sites or [], zones=zones or [], gates=gates or [],
@@ -258,7 +223,7 @@ class Present:
 
     def _stale(self, row: Row | None, place: Place, now: dt.datetime) -> tuple[bool, float]:
         limit_s = stale_after_s(60.0 if row is None else row["span_s"], place.delay_s, self.speed)
-        end = _window_end(row)
+        end = window_end(row)
         return end is not None and (now - end).total_seconds() > limit_s, limit_s
 
     def _zone(self, number: int, now: dt.datetime) -> ZoneItem:
@@ -267,18 +232,19 @@ class Present:
         level = None if row is None else row["level"]
         ahead = self._ahead("zone", number, now)
         return ZoneItem(
-            key=place.key, name=place.name, site=place.site, status=_status(row), stale=stale,
-            stale_after_s=limit_s, window_end=_window_end(row), level=level,
+            key=place.key, name=place.name, site=place.site, status=status_name(row), stale=stale,
+            stale_after_s=limit_s, window_end=window_end(row), level=level,
             word=NO_DATA if level is None else level_word(level, place.levels),
             tone=None if level is None else tone(level, len(place.levels)),
             trend=None if row is None else row["trend"],
-            percent=_range(row, "percent_low", "percent_high", 0, " %"),
-            people=_band(row, "people_low", "people_high"),
-            density_per_m2=_range(row, "density_low_per_m2", "density_high_per_m2", 2),
+            percent=range_of(row, "percent_low", "percent_high", 0, " %"),
+            people=band_of(row, "people_low", "people_high"),
+            density_per_m2=range_of(row, "density_low_per_m2", "density_high_per_m2", 2),
             coverage=0.0 if row is None else row["coverage"],
             sighting=sighting_item(self.board.sightings.get(place.key), now),
             sensors=shown_sensors(place.sensors, self.board.sensors),
-            inside=inside_item(self.board.rows[LiveTable.INSIDE].get(number), limit_s, now),
+            is_seen=place.is_seen,
+            inside=inside_item(self.board.rows[LiveTable.INSIDE].get(number), limit_s, now, place.limits, place.levels),
             ahead=ahead, next=None if stale else next_level(row, ahead, place.limits, place.levels),
         )
 
@@ -296,24 +262,11 @@ class Present:
 
     def _gate(self, number: int, now: dt.datetime) -> GateItem:
         place, row = self.places.gates[number], self.board.rows[LiveTable.GATE].get(number)
-        stale, limit_s = self._stale(row, place, now)
-        return GateItem(
-            key=place.key, name=place.name, site=place.site, zones=place.zones, status=_status(row),
-            stale=stale, stale_after_s=limit_s, window_end=_window_end(row),
-            withheld=row is not None and row["withheld"],
-            inward=_band(row, "in_low", "in_high"), outward=_band(row, "out_low", "out_high"),
-        )
+        return gate_item(place, row, *self._stale(row, place, now))
 
     def _road(self, number: int, now: dt.datetime) -> RoadItem:
         place, row = self.places.roads[number], self.board.rows[LiveTable.ROAD].get(number)
-        stale, limit_s = self._stale(row, place, now)
-        vehicles = None if row is None else row["vehicles"]
-        return RoadItem(
-            key=place.key, name=place.name, site=place.site, status=_status(row), stale=stale,
-            stale_after_s=limit_s, window_end=_window_end(row),
-            vehicles_per_min=None if row is None or vehicles is None else vehicles * 60 / row["span_s"],
-            speed_km_h=None if row is None else row["speed_km_h"], ahead=self._ahead("road", number, now),
-        )
+        return road_item(place, row, *self._stale(row, place, now), self._ahead("road", number, now))
 
     def _shown_alerts(self, now: dt.datetime) -> list[AlertItem]:
         shown = _newest_first(alert for alert in self.board.alerts.values() if _is_shown(alert, now))
@@ -363,26 +316,3 @@ def _change(transition: Transition, levels: tuple[str, ...]) -> Change:
 
 def _moment(at_us: int) -> dt.datetime:
     return dt.datetime.fromtimestamp(at_us // 1_000_000, dt.UTC)
-
-
-def _window_end(row: Row | None) -> dt.datetime | None:
-    if row is None:
-        return None
-    start: dt.datetime = row["window_start"]
-    return start + dt.timedelta(seconds=row["span_s"])
-
-
-def _status(row: Row | None) -> str:
-    return Status(Status.MISSING if row is None else row["status"]).name.lower()
-
-
-def _range(row: Row | None, low: str, high: str, digits: int, unit: str = "") -> Range | None:
-    if row is None or row[low] is None or row[high] is None:
-        return None
-    return Range(row[low], row[high], range_text(row[low], row[high], digits, unit))
-
-
-def _band(row: Row | None, low: str, high: str) -> Range | None:
-    if row is None or row[low] is None or row[high] is None:
-        return None
-    return Range(row[low], row[high], band_text(row[low], row[high]))

@@ -10,6 +10,7 @@ from importlib.resources import files
 import msgspec
 from litestar import Litestar, Response, get, post
 from litestar.datastructures import MutableScopeHeaders
+from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 from litestar.response import Stream as StreamedResponse
 from litestar.types import Message, Scope
@@ -28,6 +29,8 @@ API_VERSION = "1.0.0"
 RETRY_S = 5
 EVENT_STREAM = "text/event-stream"
 JSON = "application/json"
+ASSETS = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
+"""Media types of the page's own files, by ending."""
 HEADERS = {
     # Everything the page needs stands in its own files; nothing else is loaded, run or framed.
     "content-security-policy": (
@@ -59,7 +62,6 @@ def make_app(show: Show, desk: SightingDesk, purges: PurgeDesk, commands: Comman
         Takes operators' commands; all else only reads.
     """
     drawn: dict[str, bytes] = {}
-    script, detail, style = (_asset(name).encode() for name in ("page.js", "detail.js", "page.css"))
 
     @get("/")
     async def root() -> Response[bytes]:
@@ -67,18 +69,6 @@ def make_app(show: Show, desk: SightingDesk, purges: PurgeDesk, commands: Comman
             drawn.clear()
             drawn[show.city.sha256] = page(_asset("page.html"), show.city.file).encode()
         return Response(drawn[show.city.sha256], media_type="text/html; charset=utf-8")
-
-    @get("/page.js")
-    async def page_script() -> Response[bytes]:
-        return Response(script, media_type="text/javascript; charset=utf-8")
-
-    @get("/detail.js")
-    async def detail_script() -> Response[bytes]:
-        return Response(detail, media_type="text/javascript; charset=utf-8")
-
-    @get("/page.css")
-    async def page_style() -> Response[bytes]:
-        return Response(style, media_type="text/css; charset=utf-8")
 
     @get("/events")
     async def events() -> StreamedResponse:
@@ -116,7 +106,7 @@ def make_app(show: Show, desk: SightingDesk, purges: PurgeDesk, commands: Comman
         return Response(msgspec.json.encode(told), status_code=200 if well else 503, media_type=JSON)
 
     return Litestar(
-        [root, page_script, detail_script, page_style, events, state, sightings, purge, health, *zone_routes(show),
+        [root, *_asset_routes(), events, state, sightings, purge, health, *zone_routes(show),
          *alert_routes(show, commands)],
         exception_handlers=problem_handlers(), before_send=[_add_headers],
         openapi_config=None, logging_config=None,
@@ -125,6 +115,22 @@ def make_app(show: Show, desk: SightingDesk, purges: PurgeDesk, commands: Comman
 
 def _asset(name: str) -> str:
     return (files("streams.serve") / "page" / name).read_text(encoding="utf-8")
+
+
+def _asset_routes() -> list[HTTPRouteHandler]:
+    """A route for each script and style sheet of the page: what stands in its folder is served, and nothing else."""
+    names = sorted(one.name for one in (files("streams.serve") / "page").iterdir())
+    return [_asset_route(name, kind) for name in names for ending, kind in ASSETS.items() if name.endswith(ending)]
+
+
+def _asset_route(name: str, media_type: str) -> HTTPRouteHandler:
+    content = _asset(name).encode()
+
+    @get(f"/{name}")
+    async def asset() -> Response[bytes]:
+        return Response(content, media_type=media_type)
+
+    return asset
 
 
 async def _add_headers(message: Message, _: Scope) -> None:

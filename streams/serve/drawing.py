@@ -49,7 +49,7 @@ def page(template: str, file: CityFile) -> str:
     Parameters
     ----------
     template : str
-        With `$city` and `$sites`.
+        With `$city`, `$sites` and `$exercises`.
     file : CityFile
     """
     numbers = {key: number for number, key in enumerate(file.zones, start=1)}
@@ -57,7 +57,19 @@ def page(template: str, file: CityFile) -> str:
         _section(file, key, site.name, numbers) for key, site in file.sites.items()
         if any(zone.site == key for zone in file.zones.values())
     ]
-    return Template(template).substitute(city=escape(file.name), sites="\n".join(sections))
+    return Template(template).substitute(
+        city=escape(file.name), sites="\n".join(sections), exercises=_exercises(file))
+
+
+def _exercises(file: CityFile) -> str:
+    """What an exercise may be of, to choose from: sites and rules."""
+    sites = "".join(_exercise("site", key, site.name, f"in {site.name}") for key, site in file.sites.items())
+    rules = "".join(_exercise("rule", key, key, f"met regel {key}") for key in file.rules)
+    return f'<optgroup label="Locatie">{sites}</optgroup><optgroup label="Regel">{rules}</optgroup>'
+
+
+def _exercise(kind: str, key: str, name: str, words: str) -> str:
+    return f'<option value="{escape(key)}" data-kind="{kind}" data-words="{escape(words)}">{escape(name)}</option>'
 
 
 def _section(file: CityFile, site: str, name: str, numbers: dict[str, int]) -> str:

@@ -6,34 +6,50 @@ from collections.abc import Collection
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
-from schemas.city import City
-from streams.core.emptying import MEASURED_FLOW_PER_M_MIN, Exits, minutes_to_empty
+from schemas.city import City, Gate
+from streams.core.emptying import MEASURED_FLOW_PER_M_MIN, Exits, minutes_to_empty, minutes_with_one_shut
 from streams.serve.document import Present
 
+Floats = npt.NDArray[np.float64]
+
 NOTE = "walking times are left out: the widths of the gates alone set it"
+
+
+class OneShut(msgspec.Struct, frozen=True, kw_only=True):
+    """Minutes until the zone is empty if one gate more were shut; null = cannot say."""
+
+    gate: str
+    name: str
+    minutes: float | None
+    text: str
 
 
 class TimeToEmpty(msgspec.Struct, frozen=True, kw_only=True):
     """Minutes until a zone, and until its whole site, is empty; null = cannot say.
 
     `people_at_most` is the upper edge of the band that was taken of the zone, null where it is not known.
-    `flow_per_m_min` is the planning value, in persons per metre of effective width and minute.
+    `flow_per_m_min` is the planning value, in persons per metre of effective width and minute. `shut` are the gates
+    that were named, `closed` those that operators closed by command; `with_one_shut` is what the loss of each single
+    gate that is open would mean, the worst first, without those that make no difference.
     """
 
     zone: str
     site: str
     shut: list[str]
+    closed: list[str]
     people_at_most: int | None
     minutes: float | None
     site_minutes: float | None
     flow_per_m_min: float
     text: str
+    with_one_shut: list[OneShut]
     note: str = NOTE
 
 
 def time_to_empty(city: City, present: Present, zone: str, shut: Collection[str], now: dt.datetime) -> TimeToEmpty:
-    """How long `zone` needs, alone and with all of its site, with the gates in `shut` closed.
+    """How long `zone` needs, alone and with all of its site, through the gates that are open.
 
     Parameters
     ----------
@@ -42,21 +58,38 @@ def time_to_empty(city: City, present: Present, zone: str, shut: Collection[str]
     present : Present
     zone : str
     shut : collection of str
+        Gates that are taken as shut besides those that operators closed.
     now : datetime
         Log time.
     """
     site = city.file.zones[zone].site
     zones = [key for key, one in city.file.zones.items() if one.site == site]
     upper = np.array([_upper(present, key, now) for key in zones])
-    exits = _exits(city, site, zones, shut)
+    by_command = present.board.outcomes.closed_gates(round(now.timestamp() * 1e6))
+    gates = {key: gate for key, gate in city.file.gates.items() if gate.site == site}
+    closed = sorted(by_command & gates.keys())
+    exits = _exits(gates, zones, {*shut, *closed})
     at = zones.index(zone)
     alone = np.zeros(len(zones))
     alone[at] = upper[at]
     minutes, all_minutes = minutes_to_empty(alone, exits), minutes_to_empty(upper, exits)
     return TimeToEmpty(
-        zone=zone, site=site, shut=sorted(shut), people_at_most=None if np.isnan(upper[at]) else int(upper[at]),
+        zone=zone, site=site, shut=sorted(shut), closed=closed,
+        people_at_most=None if np.isnan(upper[at]) else int(upper[at]),
         minutes=_told(minutes), site_minutes=_told(all_minutes), flow_per_m_min=exits.flow_per_m_min,
-        text=_text(minutes, shut))
+        text=_text(minutes, {*shut, *closed}), with_one_shut=_with_one_shut(gates, exits, alone, minutes))
+
+
+def _with_one_shut(gates: dict[str, Gate], exits: Exits, people: Floats, minutes: float) -> list[OneShut]:
+    """The open gates without which it takes longer; the longest first."""
+    if np.isnan(minutes):
+        return []
+    found = []
+    for (key, gate), is_open, one in zip(
+            gates.items(), exits.is_open, minutes_with_one_shut(people, exits).tolist(), strict=True):
+        if is_open and not one <= minutes:
+            found.append(OneShut(gate=key, name=gate.name or key, minutes=_told(one), text=_text(one, [key])))
+    return sorted(found, key=lambda one: (-(np.inf if one.minutes is None else one.minutes), one.gate))
 
 
 def _upper(present: Present, key: str, now: dt.datetime) -> float:
@@ -69,8 +102,7 @@ def _upper(present: Present, key: str, now: dt.datetime) -> float:
     return np.nan if item.stale or item.people is None else float(item.people.high)
 
 
-def _exits(city: City, site: str, zones: list[str], shut: Collection[str]) -> Exits:
-    gates = {key: gate for key, gate in city.file.gates.items() if gate.site == site}
+def _exits(gates: dict[str, Gate], zones: list[str], shut: Collection[str]) -> Exits:
     number = {key: at for at, key in enumerate(zones)}
     sides = [[number.get(gate.from_, -1), number.get(gate.to, -1)] for gate in gates.values()]
     return Exits(

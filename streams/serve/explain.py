@@ -16,6 +16,7 @@ from streams.core.cards import Card, cards_for, site_of, zones_of
 from streams.serve.ahead import CANNOT_SAY
 from streams.serve.board import Alert, Board
 from streams.serve.document import AlertItem, Present
+from streams.serve.emptying import TimeToEmpty, time_to_empty
 from streams.serve.sensors import UNKNOWN_STATE
 from streams.serve.wording import CAUSES, SENSOR_STATES, STATES, level_word
 
@@ -106,7 +107,8 @@ class AlertDetail(msgspec.Struct, frozen=True, kw_only=True):
     """All that is known of an alert. `rule` is null where the city file no longer has it.
 
     `rule` has the limits that hold, in the unit of its kind. `next_level` says in words when it is reached, or that
-    nobody can say. `notes` is null for those who may not read them; `transitions_missing` counts older ones that are
+    nobody can say; `empty` how long the place needs to empty (zones, while it is open). `notes` is null for those who
+    may not read them; `transitions_missing` counts older ones that are
     not kept here.
     """
 
@@ -120,6 +122,7 @@ class AlertDetail(msgspec.Struct, frozen=True, kw_only=True):
     transitions: list[Step]
     transitions_missing: int
     cards: list[CardItem]
+    empty: TimeToEmpty | None
     notes: list[NoteItem] | None
 
 
@@ -153,8 +156,13 @@ def detail(present: Present, city: City, alert: Alert, now: dt.datetime, *, with
         inputs=_inputs(last), transitions=[_step(one, levels) for one in alert.history],
         transitions_missing=last.seq - len(alert.history),
         cards=[_card(one, board, last.opened_at_us) for one in cards_for(city, last.place, level, at_us)],
+        empty=_empty(present, city, last.place, now) if alert.is_open else None,
         notes=_notes(board, last.alert_id) if with_notes else None,
     )
+
+
+def _empty(present: Present, city: City, place: str, now: dt.datetime) -> TimeToEmpty | None:
+    return time_to_empty(city, present, place, [], now) if place in city.file.zones else None
 
 
 def _levels(present: Present, place: str) -> tuple[str, ...]:

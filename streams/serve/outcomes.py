@@ -8,8 +8,9 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from schemas.command import Done, Outcome
+from schemas.command import Done, GateClosed, GateOpen, Outcome
 
+GATE_COMMANDS = {str(kind.__struct_config__.tag) for kind in (GateClosed, GateOpen)}
 KEPT = 5_000
 """Commands whose answers are remembered; a client that tries again does so within minutes."""
 
@@ -18,6 +19,8 @@ KEPT = 5_000
 class Outcomes:
     """Outcomes by command and partition; the first of each stands, since a repeat says the same."""
 
+    gates: dict[str, Outcome] = field(default_factory=dict)
+    """The newest outcome that closed or opened each gate."""
     _known: dict[str, dict[int, Outcome]] = field(default_factory=dict)
     _waiting: dict[str, set[asyncio.Event]] = field(default_factory=dict, compare=False)
 
@@ -27,11 +30,23 @@ class Outcomes:
         if partition in answers:
             return False
         answers[partition] = outcome
+        self._take_gate(outcome)
         if len(self._known) > KEPT:
             del self._known[next(iter(self._known))]
         for event in self._waiting.get(outcome.command_id, ()):
             event.set()
         return True
+
+    def _take_gate(self, outcome: Outcome) -> None:
+        before = self.gates.get(outcome.place)
+        if outcome.done is Done.DONE and outcome.command in GATE_COMMANDS and (
+            before is None or before.at_us <= outcome.at_us
+        ):
+            self.gates[outcome.place] = outcome
+
+    def closed_gates(self, now_us: int) -> set[str]:
+        """Gates that operators closed and that are closed at that time (log time, microseconds since 1970, UTC)."""
+        return {gate for gate, one in self.gates.items() if one.until_us is not None and one.until_us > now_us}
 
     def answer(self, command_id: str, partitions: Iterable[int]) -> Outcome | None:
         """The one answer of all partitions that were asked; None while some are silent.

@@ -8,7 +8,7 @@ from itertools import chain
 from schemas.city import City, Measure
 from schemas.ids import IdKind
 from schemas.roads import ALLOWED_DELAY_S
-from streams.core.thresholds import level_people
+from streams.core.thresholds import level_people, view_areas
 from streams.serve.sensors import SensorPlace, city_sensors
 
 STALE_WINDOWS = 3
@@ -35,6 +35,8 @@ class Place:
         Of a zone and its gates.
     limits : tuple of float
         Of a zone: people from which each level above the lowest holds.
+    is_seen : bool
+        Of a zone: whether a sensor sees people in it; else they are known by its gates alone.
     """
 
     key: str
@@ -45,6 +47,7 @@ class Place:
     zones: tuple[str, ...] = ()
     sensors: tuple[SensorPlace, ...] = ()
     limits: tuple[float, ...] = ()
+    is_seen: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +105,12 @@ def _delay_s(measure: Measure) -> float:
 
 
 def _zones(city: City, delays_s: dict[str, float]) -> Iterator[tuple[int, Place]]:
-    numbers, sensors = city.ids[IdKind.ZONE], city_sensors(city)
+    numbers, sensors, seen = city.ids[IdKind.ZONE], city_sensors(city), view_areas(city.file)
     for key, zone in city.file.zones.items():
         yield numbers[key], Place(
             key=key, name=zone.name, site=zone.site, levels=tuple(city.file.profiles[zone.profile].levels),
             delay_s=delays_s.get(key, 0.0), sensors=sensors[key],
-            limits=tuple(level_people(zone, city.file.profiles[zone.profile])),
+            limits=tuple(level_people(zone, city.file.profiles[zone.profile])), is_seen=key in seen,
         )
 
 

@@ -17,10 +17,9 @@ from schemas.log import Kind, LogMessage, Topic, encode_log
 from schemas.sighting import OLDEST_S, Role, Sighting
 from streams.clock import now_us
 from streams.core.layout import partition_of_site
-from streams.gateway.access import bearer_token, fits_any
 from streams.gateway.producer import LogProducer
 from streams.http_problem import Problem
-from streams.serve.posts import check_json, is_on_loopback
+from streams.serve.posts import check_json, check_role
 from streams.settings import Settings
 
 BODY_BYTES = 4_096
@@ -99,15 +98,8 @@ class SightingDesk:
         return await self._send(sighting, city)
 
     def _check_allowed(self, authorization: str, role: Role | None) -> None:
-        """Whether the token fits `role`, or any role at all; without tokens only a service on loopback takes any."""
-        if not self._tokens:
-            if not is_on_loopback(self._settings):
-                raise Problem(HTTPStatus.FORBIDDEN, "no role may tell sightings here; see serve.sighting_tokens")
-            return
-        roles = self._tokens.values() if role is None else [self._tokens.get(role, [])]
-        if not fits_any(bearer_token(authorization), [one for hashes in roles for one in hashes]):
-            raise Problem(HTTPStatus.UNAUTHORIZED, "the token does not fit this role",
-                          headers={"WWW-Authenticate": "Bearer"})
+        check_role(self._settings, self._tokens, role, authorization,
+                   "no role may tell sightings here; see serve.sighting_tokens")
 
     def _checked(self, told: Told, city: City) -> Sighting:
         zone = city.file.zones.get(told.zone)

@@ -126,7 +126,7 @@ def _zone_text(row: dict[str, Any], subject: Subject) -> str:
 def _gate_text(row: dict[str, Any], _: Subject) -> str:
     if row["withheld"]:
         return "withheld: too few people beside the gate to hide one"
-    flow = f"{row['flow_low_per_m_min']:.1f} to {row['flow_high_per_m_min']:.1f} /m/min"
+    flow = f"{row['flow_lower_per_m_min']:.1f} to {row['flow_upper_per_m_min']:.1f} /m/min"
     return f"in {band_text(row['in_low'], row['in_high'])}  out {band_text(row['out_low'], row['out_high'])}  {flow}"
 
 

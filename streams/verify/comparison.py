@@ -33,7 +33,8 @@ _KIND = {LiveTable.ZONE: PlaceKind.ZONE, LiveTable.GATE: PlaceKind.GATE, LiveTab
 _IDS = {LiveTable.ZONE: IdKind.ZONE, LiveTable.GATE: IdKind.GATE, LiveTable.ROAD: IdKind.ZONE}
 REMEMBERING = {RuleKind.OCCUPANCY, RuleKind.FORECAST, RuleKind.SURGE, RuleKind.INCIDENT, RuleKind.EFFECT}
 """Rules whose alerts stand on more than a fold knows that begins in the middle."""
-LOOKING_AHEAD = ("next_low_min", "next_high_min")
+REMEMBERED = ("next_low_min", "next_high_min", "percent_of_free_flow")
+"""Columns that stand on more than such a fold knows: what was seen before, and baselines."""
 _BANDS = {"people_low": "people_high", "in_low": "in_high", "out_low": "out_high"}
 
 
@@ -207,8 +208,8 @@ class Comparison:
         case_at = [TRANSITION_COLUMNS.index(name) for name in ("site", "place", "rule")]
         for one in self.transitions:
             row = row_of_transition(one)
-            found = self._known_again(stored.pop(row[:2], None))
-            row = self._known_again(row) or row
+            found = self._known_again(TRANSITION_COLUMNS, stored.pop(row[:2], None))
+            row = self._known_again(TRANSITION_COLUMNS, row) or row
             if _case(one) in unsure or one.at_us < self.begin_us:
                 continue
             if found is None and (one.alert_id, one.seq) not in due:
@@ -224,12 +225,11 @@ class Comparison:
             if not remembers and tuple(row[at] for at in case_at) not in unsure:
                 self._transition_differs("extra", row)
 
-    def _known_again(self, row: Row | None) -> Row | None:
+    def _known_again(self, columns: list[str], row: Row | None) -> Row | None:
         """What a fold without the whole past comes to as well: how far the next level is, it cannot know."""
         if row is None or self.whole:
             return row
-        return tuple(None if name in LOOKING_AHEAD else value
-                     for name, value in zip(TRANSITION_COLUMNS, row, strict=True))
+        return tuple(None if name in REMEMBERED else value for name, value in zip(columns, row, strict=True))
 
     def _due(self) -> set[tuple[str, int]]:
         """A site's transitions are said in order: what stands before one that was said, was said too."""
@@ -254,16 +254,18 @@ class Comparison:
 
     def _compare(self, table: LiveTable, key: Row, stored: Row | None, versions: list[_Version]) -> None:
         written = sum(version.place <= self.newest for version in versions)
+        columns = COLUMNS[table]
         if stored is None and not written:
             self.report.waiting += 1
         elif stored is None:
             self._differs("missing", table, key)
         # What came later than the writer's offsets may have been there or not.
-        elif any(stored == version.row for version in versions[max(written - 1, 0):]):
+        elif any(self._known_again(columns, stored) == self._known_again(columns, version.row)
+                 for version in versions[max(written - 1, 0):]):
             self.report.rows[table] += 1
         else:
             told = versions[max(written - 1, 0)].row
-            self._differs("altered", table, key, _altered(COLUMNS[table], stored, told))
+            self._differs("altered", table, key, _altered(columns, stored, told))
 
     def _differs(self, kind: str, table: LiveTable, key: Row, detail: str = "") -> None:
         place = self.city.ids.keys_by_number(_IDS[table]).get(key[0], str(key[0]))

@@ -7,7 +7,7 @@ The same effect has the same identity and the same bytes whoever says it and how
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from schemas.alert import Transition, encode_transition
+from schemas.alert import TRANSITION_TYPE, Transition, encode_transition
 from schemas.command import OUTCOME_TYPE, Outcome, encode_outcome
 from schemas.context import LIVE_TYPE, encode_context
 from schemas.errors import RefusedError
@@ -63,10 +63,10 @@ def outgoing(effect: Effect, partition: int, offset: int, position: int) -> Outg
         Its place among the effects of that message, as `in_messages` gives them.
     """
     if isinstance(effect, Transition):
-        headers = event_headers("alert.transition.v1", SOURCE, f"{effect.alert_id}/{effect.seq}", JSON)
+        headers = event_headers(TRANSITION_TYPE, SOURCE, f"{effect.alert_id}/{effect.seq}", JSON, effect.at_us)
         return Outgoing(Topic.ALERTS, encode_transition(effect), headers, key=effect.site.encode())
     if isinstance(effect, Outcome):
-        headers = event_headers(OUTCOME_TYPE, SOURCE, f"command/{effect.command_id}/{partition}", JSON)
+        headers = event_headers(OUTCOME_TYPE, SOURCE, f"command/{effect.command_id}/{partition}", JSON, effect.at_us)
         return Outgoing(Topic.ALERTS, encode_outcome(effect), headers, key=effect.command_id.encode())
     if isinstance(effect, Seal):
         headers, value = encode_seal(SOURCE, effect)
@@ -89,5 +89,5 @@ def dead_letter(refused: RefusedError, place: tuple[str, int, int], size: int, a
     """The dead letter of a message of `site-log` that cannot be folded; `place` is topic, partition, offset."""
     topic, partition, offset = place
     letter = message_letter(refused.reason, ADVICE, SERVICE, place, size, append_us)
-    headers = letter_headers(SOURCE, f"{topic}/{partition}/{offset}")
+    headers = letter_headers(SOURCE, f"{topic}/{partition}/{offset}", letter)
     return Outgoing(Topic.DEAD_LETTERS, encode_letter(letter), headers, key=topic.encode())

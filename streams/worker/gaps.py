@@ -61,7 +61,7 @@ def gap_letter(gap: Gap, until_us: int, append_us: int) -> Outgoing:
                f"{log_time_text(until_us)} are missing",
         topic=Topic.SITE_LOG, partition=gap.number, offset=gap.first,
     )
-    headers = letter_headers(SOURCE, f"{Topic.SITE_LOG}/{gap.number}/{gap.first}/{gap.following}")
+    headers = letter_headers(SOURCE, f"{Topic.SITE_LOG}/{gap.number}/{gap.first}/{gap.following}", letter)
     return Outgoing(Topic.DEAD_LETTERS, encode_letter(letter), headers, key=Topic.SITE_LOG.encode())
 
 

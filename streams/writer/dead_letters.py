@@ -58,7 +58,7 @@ class DeadLetters:
 
     def _produce(self, place: tuple[str, int, int], letter: Letter) -> None:
         topic, partition, offset = place
-        headers = letter_headers(f"urn:drukte:{SOURCE}", f"{topic}/{partition}/{offset}")
+        headers = letter_headers(f"urn:drukte:{SOURCE}", f"{topic}/{partition}/{offset}", letter)
 
         def settle(error: KafkaError | None, _: KafkaMessage) -> None:
             if error is None:

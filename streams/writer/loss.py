@@ -11,7 +11,7 @@ from functools import partial
 import structlog
 
 from streams import storage
-from streams.writer.patience import retried
+from streams.backoff import retried
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_US = (datetime(2200, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)

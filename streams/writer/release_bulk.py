@@ -18,9 +18,17 @@ from schemas.errors import RefusedError
 from schemas.ledger import Released, grid_of
 from schemas.refusal import Reason
 from schemas.seal import Seal
-from streams.core.release import MEASURES, PLACES, POLICY_VERSION, Grid, protection
+from streams.core.release import (
+    MEASURES,
+    PLACES,
+    POLICY_VERSION,
+    STATUS_FINAL,
+    STATUS_MISSING,
+    Grid,
+    protection,
+)
 from streams.storage import Connection
-from streams.writer.packed import Kind, Packed, packed_numbers, packed_texts, take_packed
+from streams.writer.packed import Kind, packed_numbers, take_packed
 from streams.writer.release_tables import EPOCH, LEDGER_COLUMNS, LONGEST_GRAIN
 
 SECOND_US = 1_000_000
@@ -28,65 +36,83 @@ HOUR_S, DAY_S = 3_600, 86_400
 Key = tuple[str, int, str, str]
 """Kind, place, vehicle class and metric."""
 _SPEED = next(measure.name for metric, measure in MEASURES.items() if metric.key == "speed")
-_BATCHES = """
-unnest(
-    %(number)b::int4[], %(kind)b::text[], %(start)b::timestamptz[], %(grain_s)b::int4[], %(sd)b::float8[],
-    %(public_source)b::bool[], %(batch)b::text[], %(zone_map)b::text[], %(hour)b::timestamptz[],
-    %(day)b::timestamptz[], %(later)b::bool[]
-) AS batch(number, kind, start, grain_s, sd, public_source, batch, zone_map, hour, day, later)"""
-_CELLS = """
-unnest(
-    %(cell_number)b::int4[], %(place)b::int4[], %(vehicle_class)b::text[], %(metric)b::text[], %(value)b::float8[],
-    %(weight)b::float8[], %(coverage)b::float4[], %(status)b::text[]
-) AS cell(number, place, vehicle_class, metric, value, weight, coverage, status)"""
-# Numbers become numeric once, for both tables: that costs as much as adding them up. No sum hangs on the order.
-_PARTS = f"""
-parts AS MATERIALIZED (
-    SELECT kind, place, vehicle_class, metric, hour, day, grain_s <= {HOUR_S} AS in_hour,
-        sum(CASE WHEN metric = %(speed)s THEN value::numeric * weight::numeric ELSE value::numeric END) AS total,
-        sum(weight::numeric) AS weight, sum(coverage::numeric * grain_s) AS covered_s, sum(variance) AS variance,
-        count(*) AS n_cells, bool_and(public_source) AS public_source
-    FROM given WHERE value IS NOT NULL AND grain_s <= {DAY_S}
-    GROUP BY kind, place, vehicle_class, metric, hour, day, grain_s <= {HOUR_S}
-)"""  # noqa: S608  # no text of others
-_SUMS = """
-{table}_done AS (
-    INSERT INTO research.{table} AS existing (
-        kind, place, vehicle_class, metric, start, total, weight, covered_s, variance, n_cells, public_source
-    )
-    SELECT kind, place, vehicle_class, metric, {table}, sum(total), sum(weight), sum(covered_s), sum(variance),
-        sum(n_cells), bool_and(public_source)
-    FROM parts WHERE {which}
-    GROUP BY kind, place, vehicle_class, metric, {table}
-    ON CONFLICT (kind, place, vehicle_class, metric, start) DO UPDATE SET
-        total = existing.total + EXCLUDED.total, weight = existing.weight + EXCLUDED.weight,
-        covered_s = existing.covered_s + EXCLUDED.covered_s, variance = existing.variance + EXCLUDED.variance,
-        n_cells = existing.n_cells + EXCLUDED.n_cells
+_BATCH = """
+batch AS MATERIALIZED (
+    SELECT *, sd::numeric * sd::numeric AS variance FROM unnest(
+        %(number)b::int4[], %(kind)b::text[], %(start)b::timestamptz[], %(grain_s)b::int4[], %(sd)b::float8[],
+        %(public_source)b::bool[], %(batch_key)b::text[], %(zone_map)b::text[], %(hour)b::timestamptz[],
+        %(day)b::timestamptz[], %(later)b::bool[], %(hour_is_new)b::bool[]
+    ) AS given(number, kind, start, grain_s, sd, public_source, batch_key, zone_map, hour, day, later, hour_is_new)
 )"""
-# One statement, so that the cells are sent once; a missing cell gives way to a first value, a published one never.
+# Class and metric of a cell as one number: few differ, and numbers are compared faster than texts.
+_SORT = """
+sort AS MATERIALIZED (
+    SELECT * FROM unnest(%(sort)b::int4[], %(sort_class)b::text[], %(sort_metric)b::text[])
+        AS given(sort, vehicle_class, metric)
+)"""
 # A value that is missing comes as NaN.
-_INSERT = f"""
-WITH given AS MATERIALIZED (
-    SELECT batch.*, batch.sd::numeric * batch.sd::numeric AS variance, cell.place, cell.vehicle_class, cell.metric,
-        nullif(cell.value, 'NaN') AS value, cell.weight, cell.coverage, cell.status
-    FROM {_BATCHES} JOIN {_CELLS} ON cell.number = batch.number
-), cells_done AS (
+_CELL = """
+cell AS MATERIALIZED (
+    SELECT number, place, sort, nullif(value, 'NaN') AS value, weight, coverage FROM unnest(
+        %(cell_number)b::int4[], %(place)b::int4[], %(cell_sort)b::int4[], %(value)b::float8[],
+        %(weight)b::float8[], %(coverage)b::float4[]
+    ) AS given(number, place, sort, value, weight, coverage)
+)"""
+# A missing cell gives way to a first value, a published one never.
+_CELLS_DONE = """
+cells_done AS (
     INSERT INTO research.cell AS existing (
         kind, place, vehicle_class, metric, start, grain_s, value, weight, coverage, status, sd, public_source,
         policy_version, batch, zone_map
     )
-    SELECT kind, place, vehicle_class, metric, start, grain_s, value, weight, coverage, status,
-        CASE WHEN value IS NOT NULL THEN sd END, public_source, %(policy_version)s, batch, zone_map
-    FROM given WHERE value IS NOT NULL OR NOT later
+    SELECT kind, place, vehicle_class, metric, start, grain_s, value, weight, coverage,
+        CASE WHEN value IS NULL THEN %(missing)s ELSE %(final)s END, CASE WHEN value IS NOT NULL THEN sd END,
+        public_source, %(policy_version)s, batch_key, zone_map
+    FROM cell JOIN batch USING (number) JOIN sort USING (sort) WHERE value IS NOT NULL OR NOT later
     /* where a cell is there */ RETURNING 1
-), {_PARTS}, {_SUMS.format(table="hour", which="in_hour")}, {_SUMS.format(table="day", which="true")}
-SELECT count(*) FROM cells_done"""  # noqa: S608  # no text of others
+)"""
+# Numbers become numeric once, for both tables: that costs as much as adding them up. No sum hangs on the order.
+_PARTS = f"""
+parts AS MATERIALIZED (
+    SELECT place, sort, hour, day, kind, grain_s <= {HOUR_S} AS in_hour, hour_is_new,
+        sum(CASE WHEN sort = ANY(%(speeds)b::int4[]) THEN value::numeric * weight::numeric ELSE value::numeric END)
+            AS total,
+        sum(weight::numeric) AS weight, sum(coverage::numeric * grain_s) AS covered_s, sum(variance) AS variance,
+        count(*) AS n_cells, bool_and(public_source) AS public_source
+    FROM cell JOIN batch USING (number) WHERE value IS NOT NULL
+    GROUP BY place, sort, hour, day, kind, grain_s <= {HOUR_S}, hour_is_new
+)"""  # noqa: S608  # no text of others
+_SUMS = """
+{table}_{name} AS (
+    INSERT INTO research.{table} AS existing (
+        kind, place, vehicle_class, metric, start, total, weight, covered_s, variance, n_cells, public_source
+    )
+    SELECT kind, place, vehicle_class, metric, start, total, weight, covered_s, variance, n_cells, public_source
+    FROM (
+        SELECT kind, place, sort, {table} AS start, sum(total) AS total, sum(weight) AS weight,
+            sum(covered_s) AS covered_s, sum(variance) AS variance, sum(n_cells) AS n_cells,
+            bool_and(public_source) AS public_source
+        FROM parts WHERE {which} GROUP BY kind, place, sort, {table}
+    ) AS sums JOIN sort USING (sort){where_one_is_there}
+)"""
+_ADD = """
+    ON CONFLICT (kind, place, vehicle_class, metric, start) DO UPDATE SET
+        total = existing.total + EXCLUDED.total, weight = existing.weight + EXCLUDED.weight,
+        covered_s = existing.covered_s + EXCLUDED.covered_s, variance = existing.variance + EXCLUDED.variance,
+        n_cells = existing.n_cells + EXCLUDED.n_cells"""
+# To look for each row before it is written takes as long as writing it: not done where none can be there, which are
+# the hours that have no cell yet, and the cells of first parts.
+_INSERT = ", ".join((  # noqa: S608  # no text of others
+    f"WITH {_BATCH}", _SORT, _CELL, _CELLS_DONE, _PARTS,
+    _SUMS.format(table="hour", name="begun", which="in_hour AND hour_is_new", where_one_is_there=""),
+    _SUMS.format(table="hour", name="added", which="in_hour AND NOT hour_is_new", where_one_is_there=_ADD),
+    _SUMS.format(table="day", name="added", which="true", where_one_is_there=_ADD),
+)) + " SELECT count(*) FROM cells_done"
 _FILL = """
     ON CONFLICT (kind, place, vehicle_class, metric, start) DO UPDATE SET
         value = EXCLUDED.value, weight = EXCLUDED.weight, coverage = EXCLUDED.coverage, status = EXCLUDED.status,
         sd = EXCLUDED.sd, batch = EXCLUDED.batch, policy_version = EXCLUDED.policy_version
     WHERE existing.value IS NULL AND EXCLUDED.value IS NOT NULL AND existing.grain_s = EXCLUDED.grain_s"""
-# Of first parts no cell is there: to look for each one before it is written takes as long as writing it.
 _INSERT_FIRST = sql.SQL(_INSERT)
 _INSERT_ANY = sql.SQL(_INSERT.replace("/* where a cell is there */", _FILL))
 _ROOM = "SET LOCAL work_mem = '64MB'"
@@ -169,12 +195,12 @@ def next_part(connection: Connection, grid: str, most: int) -> int | None:
 
 
 def existing(connection: Connection, given: Sequence[tuple[Seal, Grid]]) -> Existing:
-    """The cells of the batches' places that share time with any of them."""
+    """The cells of the batches' places that share time with any of them, or an hour."""
     found = Existing()
     if not given:
         return found
-    first_us = min(seal.start_us for seal, _ in given)
-    end_us = max(seal.start_us + seal.grain_s * SECOND_US for seal, _ in given)
+    first_us = min(_hour_us(seal) for seal, _ in given)
+    end_us = max(seal.start_us + max(seal.grain_s, HOUR_S) * SECOND_US for seal, _ in given)
     rows = connection.execute(_EXISTING, {
         "first": _moment(first_us), "end": _moment(end_us), "longest": LONGEST_GRAIN,
         "kinds": sorted({str(PLACES[seal.group]) for seal, _ in given}),
@@ -187,8 +213,15 @@ def existing(connection: Connection, given: Sequence[tuple[Seal, Grid]]) -> Exis
     return found
 
 
-def insert_cells(connection: Connection, drawn: Sequence[Drawn]) -> None:
+def insert_cells(connection: Connection, drawn: Sequence[Drawn], there: Existing) -> None:
     """Insert the cells of batches and add them to hour and day.
+
+    Parameters
+    ----------
+    connection : Connection
+    drawn : sequence of Drawn
+    there : Existing
+        What `existing` found for these batches, under the lock of their chain.
 
     Raises
     ------
@@ -201,7 +234,7 @@ def insert_cells(connection: Connection, drawn: Sequence[Drawn]) -> None:
     connection.execute(_ROOM)
     statement = _INSERT_ANY if any(one.seal.part for one in drawn) else _INSERT_FIRST
     try:
-        [(done,)] = connection.execute(statement, _batch_columns(drawn) | _cell_columns(drawn)).fetchall()
+        [(done,)] = connection.execute(statement, _batch_columns(drawn, there) | _cell_columns(drawn)).fetchall()
     except errors.UniqueViolation:
         raise RefusedError(Reason.BAD_VALUE, "cells of the batches were published before") from None
     wanted = sum(int(one.grid.known.sum()) if one.seal.part else len(one.grid.metric) for one in drawn)
@@ -221,32 +254,43 @@ def extend_chain(connection: Connection, rows: Sequence[Released]) -> None:
         (last.link, last.row_hash, last.partition))
 
 
-def _batch_columns(drawn: Sequence[Drawn]) -> dict[str, Any]:
+def _hour_us(seal: Seal) -> int:
+    return seal.start_us - seal.start_us % (HOUR_S * SECOND_US)
+
+
+def _batch_columns(drawn: Sequence[Drawn], there: Existing) -> dict[str, Any]:
     seals = [one.seal for one in drawn]
     protected = [protection(seal.group, seal.grain_s) for seal in seals]
+    hours_us = [_hour_us(seal) for seal in seals]
+    is_new = {hour_us: not there.any_within(hour_us, HOUR_S) for hour_us in set(hours_us)}
     return {
         "number": list(range(len(seals))), "kind": [str(PLACES[seal.group]) for seal in seals],
         "start": [_moment(seal.start_us) for seal in seals], "grain_s": [seal.grain_s for seal in seals],
         "sd": [float(one.sigma) for one in protected], "public_source": [one.public_source for one in protected],
-        "batch": [seal.batch_key for seal in seals], "zone_map": [seal.zone_map for seal in seals],
-        "hour": [_moment(seal.start_us - seal.start_us % (HOUR_S * SECOND_US)) for seal in seals],
+        "batch_key": [seal.batch_key for seal in seals], "zone_map": [seal.zone_map for seal in seals],
+        "hour": [_moment(hour_us) for hour_us in hours_us],
         "day": [_moment(seal.start_us - seal.start_us % (DAY_S * SECOND_US)) for seal in seals],
-        "later": [seal.part > 0 for seal in seals], "policy_version": POLICY_VERSION, "speed": _SPEED,
+        "later": [seal.part > 0 for seal in seals], "hour_is_new": [is_new[hour_us] for hour_us in hours_us],
+        "policy_version": POLICY_VERSION, "final": STATUS_FINAL, "missing": STATUS_MISSING,
     }
 
 
-def _cell_columns(drawn: Sequence[Drawn]) -> dict[str, Packed]:
+def _cell_columns(drawn: Sequence[Drawn]) -> dict[str, Any]:
     grids = [one.grid for one in drawn]
     numbers = np.repeat(np.arange(len(drawn)), [len(grid.metric) for grid in grids])
+    sorts: dict[tuple[str, str], int] = {}
+    cell_sort = [sorts.setdefault(pair, len(sorts))
+                 for grid in grids for pair in zip(grid.vehicle_class, grid.metric, strict=True)]
     return {
+        "sort": list(sorts.values()), "sort_class": [vehicle_class for vehicle_class, _ in sorts],
+        "sort_metric": [metric for _, metric in sorts],
+        "speeds": [number for (_, metric), number in sorts.items() if metric == _SPEED],
         "cell_number": packed_numbers(numbers, Kind.INT4),
         "place": packed_numbers(np.concatenate([grid.place for grid in grids]), Kind.INT4),
-        "vehicle_class": packed_texts([text for grid in grids for text in grid.vehicle_class]),
-        "metric": packed_texts([text for grid in grids for text in grid.metric]),
+        "cell_sort": packed_numbers(cell_sort, Kind.INT4),
         "value": packed_numbers(np.concatenate([one.values for one in drawn]), Kind.FLOAT8),
         "weight": packed_numbers(np.concatenate([grid.weight for grid in grids]), Kind.FLOAT8),
         "coverage": packed_numbers(np.concatenate([grid.coverage for grid in grids]), Kind.FLOAT4),
-        "status": packed_texts([text for grid in grids for text in grid.statuses()]),
     }
 
 

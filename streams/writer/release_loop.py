@@ -15,6 +15,7 @@ from schemas.errors import RefusedError
 from schemas.log import Topic
 from schemas.seal import decode_seal
 from streams import metrics
+from streams.backoff import StoppedError, retried
 from streams.metrics import Figure
 from streams.settings import Settings
 from streams.writer.database import Database
@@ -22,7 +23,6 @@ from streams.writer.dead_letters import DeadLetters
 from streams.writer.ledger_topic import LedgerTopic
 from streams.writer.log import LogReader
 from streams.writer.loss import Loss, LossBook
-from streams.writer.patience import StoppedError, retried
 from streams.writer.release import Place, Release
 from streams.writer.release_tables import Standing
 from streams.writer.restored import Restored, reconcile

@@ -20,6 +20,7 @@ from schemas.refusal import Reason
 from schemas.seal import Seal
 from streams.core.release import MEASURES, PLACES, POLICY_VERSION, Grid, protection
 from streams.storage import Connection
+from streams.writer.packed import Kind, packed_numbers, packed_texts, take_packed
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LONGEST_GRAIN = timedelta(hours=6)
@@ -32,6 +33,13 @@ INSERT INTO engine.writer_offset AS existing (topic, partition, next_offset) VAL
 ON CONFLICT (topic, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset
 WHERE existing.next_offset < EXCLUDED.next_offset"""
 _UNNEST = "unnest(%(place)b::int4[], %(vehicle_class)b::text[], %(metric)b::text[])"
+# A value that is missing comes as NaN.
+_NEW = """(
+    SELECT place, vehicle_class, metric, nullif(value, 'NaN') AS value, weight, coverage, status FROM unnest(
+        %(place)b::int4[], %(vehicle_class)b::text[], %(metric)b::text[], %(value)b::float8[], %(weight)b::float8[],
+        %(coverage)b::float4[], %(status)b::text[]
+    ) AS given(place, vehicle_class, metric, value, weight, coverage, status)
+) AS new"""
 _OVERLAPS = f"""
 SELECT EXISTS (
     SELECT FROM {_UNNEST} AS new(place, vehicle_class, metric)
@@ -41,17 +49,14 @@ SELECT EXISTS (
     WHERE old.start + old.grain_s * interval '1 second' > %(start)s
         AND (old.start, old.grain_s) <> (%(start)s, %(grain_s)s)
 )"""  # noqa: S608  no text of others
-_INSERT_CELLS = """
+_INSERT_CELLS = f"""
 INSERT INTO research.cell AS existing (
     kind, place, vehicle_class, metric, start, grain_s, value, weight, coverage, status, sd, public_source,
     policy_version, batch, zone_map
 )
 SELECT %(kind)s, place, vehicle_class, metric, %(start)s, %(grain_s)s, value, weight, coverage, status,
     CASE WHEN value IS NOT NULL THEN %(sd)s::float8 END, %(public_source)s, %(policy_version)s, %(batch)s, %(zone_map)s
-FROM unnest(
-    %(place)b::int4[], %(vehicle_class)b::text[], %(metric)b::text[], %(value)b::float8[], %(weight)b::float8[],
-    %(coverage)b::float4[], %(status)b::text[]
-) AS new(place, vehicle_class, metric, value, weight, coverage, status)"""
+FROM {_NEW}"""  # noqa: S608  no text of others
 _FIRST_PART = sql.SQL(_INSERT_CELLS)
 _LATER_PART = sql.SQL(_INSERT_CELLS + """
 WHERE value IS NOT NULL
@@ -60,22 +65,20 @@ ON CONFLICT (kind, place, vehicle_class, metric, start) DO UPDATE SET
     sd = EXCLUDED.sd, batch = EXCLUDED.batch, policy_version = EXCLUDED.policy_version
 WHERE existing.value IS NULL AND existing.grain_s = EXCLUDED.grain_s""")
 _ONLY_MISSING = sql.SQL(_INSERT_CELLS + " ON CONFLICT (kind, place, vehicle_class, metric, start) DO NOTHING")
-_ADD = sql.SQL("""
-INSERT INTO {table} AS existing (
+_ADD = """
+INSERT INTO research.{table} AS existing (
     kind, place, vehicle_class, metric, start, total, weight, covered_s, variance, n_cells, public_source
 )
 SELECT %(kind)s, place, vehicle_class, metric, %(begin)s,
     CASE WHEN metric = %(speed)s THEN value::numeric * weight::numeric ELSE value::numeric END,
     weight::numeric, coverage::numeric * %(grain_s)s, %(sd)s::numeric * %(sd)s::numeric, 1, %(public_source)s
-FROM unnest(
-    %(place)b::int4[], %(vehicle_class)b::text[], %(metric)b::text[], %(value)b::float8[], %(weight)b::float8[],
-    %(coverage)b::float4[]
-) AS new(place, vehicle_class, metric, value, weight, coverage)
+FROM {new}
 WHERE value IS NOT NULL
 ON CONFLICT (kind, place, vehicle_class, metric, start) DO UPDATE SET
     total = existing.total + EXCLUDED.total, weight = existing.weight + EXCLUDED.weight,
     covered_s = existing.covered_s + EXCLUDED.covered_s, variance = existing.variance + EXCLUDED.variance,
-    n_cells = existing.n_cells + EXCLUDED.n_cells""")
+    n_cells = existing.n_cells + EXCLUDED.n_cells"""
+_ADD_TO = {table: sql.SQL(_ADD.format(table=table, new=_NEW)) for table in _SPANS_S}
 LEDGER_COLUMNS = tuple(described.name.removesuffix("_us") for described in msgspec.structs.fields(Released))
 _LEDGER_ROW = sql.SQL("INSERT INTO privacy.ledger ({}) VALUES ({})").format(
     sql.SQL(", ").join(map(sql.Identifier, LEDGER_COLUMNS)),
@@ -140,10 +143,11 @@ def _columns(seal: Seal, grid: Grid, values: npt.NDArray[np.float64]) -> dict[st
         "kind": str(PLACES[seal.group]), "start": start, "end": start + timedelta(seconds=seal.grain_s),
         "longest": LONGEST_GRAIN, "grain_s": seal.grain_s, "sd": float(protected.sigma),
         "public_source": protected.public_source, "policy_version": POLICY_VERSION, "batch": seal.batch_key,
-        "zone_map": seal.zone_map, "place": grid.place.tolist(), "vehicle_class": grid.vehicle_class,
-        "metric": grid.metric, "value": [None if np.isnan(value) else value for value in values.tolist()],
-        "weight": grid.weight.tolist(), "coverage": grid.coverage.tolist(), "status": grid.statuses(),
-        "speed": _SPEED,
+        "zone_map": seal.zone_map, "speed": _SPEED,
+        "place": packed_numbers(grid.place, Kind.INT4), "vehicle_class": packed_texts(grid.vehicle_class),
+        "metric": packed_texts(grid.metric), "value": packed_numbers(values, Kind.FLOAT8),
+        "weight": packed_numbers(grid.weight, Kind.FLOAT8), "coverage": packed_numbers(grid.coverage, Kind.FLOAT4),
+        "status": packed_texts(grid.statuses()),
     }
 
 
@@ -164,6 +168,7 @@ def insert_cells(connection: Connection, seal: Seal, grid: Grid, values: npt.NDA
     RefusedError
         `bad-value`: a cell was published before, or overlaps one of another grain.
     """
+    take_packed(connection)
     columns = _columns(seal, grid, values)
     [row] = connection.execute(_OVERLAPS, columns).fetchall()
     if row[0]:
@@ -174,12 +179,12 @@ def insert_cells(connection: Connection, seal: Seal, grid: Grid, values: npt.NDA
     for table, span_s in _SPANS_S.items():
         if seal.grain_s <= span_s:
             begin_us = seal.start_us - seal.start_us % (span_s * 1_000_000)
-            statement = _ADD.format(table=sql.Identifier("research", table))
-            connection.execute(statement, columns | {"begin": EPOCH + timedelta(microseconds=begin_us)})
+            connection.execute(_ADD_TO[table], columns | {"begin": EPOCH + timedelta(microseconds=begin_us)})
 
 
 def insert_missing(connection: Connection, seal: Seal, grid: Grid) -> None:
     """Insert the cells of a lost batch as missing, where there are none."""
+    take_packed(connection)
     empty = np.zeros(grid.exact.shape)
     missing = Grid(grid.place, grid.vehicle_class, grid.metric, np.full(grid.exact.shape, np.nan), empty, empty)
     connection.execute(_ONLY_MISSING, _columns(seal, missing, missing.exact))

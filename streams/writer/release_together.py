@@ -78,57 +78,64 @@ class BulkRelease:
         """Bring batches to their end; raises as `Release.release`, and then nothing of them is published."""
         with self._database.session() as connection, connection.transaction():
             head = self._release.held_head(connection, partition)
-            together, due, lost = _planned(connection, seals)
+            plan = _planned(connection, seals)
             self._ledger.append([
-                Intent(batch_key=seal.batch_key, partition=partition, at_us=wall_us()) for seal, _ in due
+                Intent(batch_key=seal.batch_key, partition=partition, at_us=wall_us()) for seal, _ in plan.due
             ])
             drawn = [
-                Drawn(seal, grid, published_values(grid, protection(seal.group, seal.grain_s))) for seal, grid in due
+                Drawn(seal, grid, published_values(grid, protection(seal.group, seal.grain_s)))
+                for seal, grid in plan.due
             ]
-            release_bulk.insert_cells(connection, drawn)
+            release_bulk.insert_cells(connection, drawn, plan.there)
             rows: list[Released] = []
-            for seal, grid in due:
+            for seal, grid in plan.due:
                 row = ledger_row(seal, grid, partition, head)
                 rows.append(row)
                 head = replace(head, link=row.link, row_hash=row.row_hash)
             release_bulk.extend_chain(connection, rows)
-            for seal, grid in lost:
+            for seal, grid in plan.lost:
                 release_tables.insert_missing(connection, seal, grid)
         self._release.note_link(partition, head.link)
         if rows:
             self._release.announce(partition)
-        return together
+        return plan.together
 
     def planned(self, seals: Sequence[Seal]) -> Together:
         """What `release` would do, without doing it."""
         with self._database.session() as connection:
-            return _planned(connection, seals)[0]
+            return _planned(connection, seals).together
 
 
 Checked = tuple[Seal, Grid]
 
 
-def _planned(connection: Connection, seals: Sequence[Seal]) -> tuple[Together, list[Checked], list[Checked]]:
-    """What is to be drawn of the batches, and which of them are lost."""
-    together = Together()
-    due: list[Checked] = []
-    lost: list[Checked] = []
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is to be drawn of batches, which of them are lost, and the cells that are there already."""
+
+    there: Existing
+    together: Together = field(default_factory=Together)
+    due: list[Checked] = field(default_factory=list)
+    lost: list[Checked] = field(default_factory=list)
+
+
+def _planned(connection: Connection, seals: Sequence[Seal]) -> _Plan:
     given = [(seal, checked_grid(seal)) for seal in seals]
     standings = release_bulk.standings(connection, [seal.batch_key for seal in seals])
-    existing = release_bulk.existing(connection, given)
+    plan = _Plan(release_bulk.existing(connection, given))
     for seal, grid in given:
         outcome = Outcome.LOST if grid_of(seal.batch_key) in standings.lost_grids else Outcome.KNOWN
         if outcome is Outcome.LOST:
-            lost.append((seal, grid))
-        elif seal.batch_key not in standings.released and not _touches(seal, grid, existing):
+            plan.lost.append((seal, grid))
+        elif seal.batch_key not in standings.released and not _touches(seal, grid, plan.there):
             outcome = Outcome.RELEASED
-            due.append((seal, grid))
-        elif (part := _later_part(connection, seal, grid, existing)) is not None:
+            plan.due.append((seal, grid))
+        elif (part := _later_part(connection, seal, grid, plan.there)) is not None:
             outcome = Outcome.LATER_PART
-            due.append(part)
-        together.batches[outcome] += 1
-    together.cells = sum(int(grid.known.sum()) for _, grid in due)
-    return together, due, lost
+            plan.due.append(part)
+        plan.together.batches[outcome] += 1
+    plan.together.cells = sum(int(grid.known.sum()) for _, grid in plan.due)
+    return plan
 
 
 def _keys(seal: Seal, grid: Grid) -> list[tuple[str, int, str, str]]:

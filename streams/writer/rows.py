@@ -6,10 +6,10 @@ they are written, by the rules that hold in the database. A row about people is 
 stands; a road row is revised, so the highest revision stands.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import msgspec
 import pyarrow as pa
@@ -59,6 +59,7 @@ KEYS: dict[LiveTable, tuple[str, ...]] = {
 _FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST = datetime(2200, 1, 1, tzinfo=UTC)
 
+T = TypeVar("T")
 Row = tuple[Any, ...]
 
 
@@ -110,34 +111,31 @@ def _checked_rows(table: str, batch: pa.RecordBatch, times: Sequence[int]) -> li
     return rows
 
 
-def _letter(value: bytes) -> Letter:
+def _told(what: str, decode: Callable[[bytes], T], value: bytes, stamps_us: Callable[[T], tuple[int, ...]]) -> T:
+    """What a JSON message says, with its times within what the tables hold."""
     try:
-        letter = decode_letter(value)
+        told = decode(value)
     except msgspec.DecodeError:
-        raise RefusedError(Reason.MALFORMED, "not the JSON of a dead letter") from None
-    _check_stamps("a dead letter", letter.at_us)
-    return letter
+        raise RefusedError(Reason.MALFORMED, f"not the JSON of {what}") from None
+    _check_stamps(what, *stamps_us(told))
+    return told
+
+
+def _letter(value: bytes) -> Letter:
+    return _told("a dead letter", decode_letter, value, lambda one: (one.at_us,))
 
 
 def _transition(value: bytes) -> Transition:
-    try:
-        transition = decode_transition(value)
-    except msgspec.DecodeError:
-        raise RefusedError(Reason.MALFORMED, "not the JSON of a transition") from None
-    stamps = (
-        transition.window_start_us, transition.window_end_us, transition.opened_at_us, transition.at_us
-    )
-    _check_stamps("a transition", *stamps)
-    return transition
+    return _told("a transition", decode_transition, value, lambda one: (
+        one.window_start_us, one.window_end_us, one.opened_at_us, one.at_us))
 
 
 def _outcome(value: bytes) -> Outcome:
-    try:
-        outcome = decode_outcome(value)
-    except msgspec.DecodeError:
-        raise RefusedError(Reason.MALFORMED, "not the JSON of an outcome") from None
-    _check_stamps("an outcome", outcome.at_us)
-    return outcome
+    return _told("an outcome", decode_outcome, value, lambda one: (one.at_us,))
+
+
+def _delivery(value: bytes) -> Delivery:
+    return _told("a delivery", decode_delivery, value, lambda one: (one.done_at_us, one.first_try_at_us or 0))
 
 
 def _answering_partition(headers: Headers | None) -> int:
@@ -147,15 +145,6 @@ def _answering_partition(headers: Headers | None) -> int:
         if number.isdigit() and len(number) <= LONGEST_PARTITION:
             return int(number)
     raise RefusedError(Reason.MALFORMED, "an outcome whose ce_id does not end in a partition")
-
-
-def _delivery(value: bytes) -> Delivery:
-    try:
-        delivery = decode_delivery(value)
-    except msgspec.DecodeError:
-        raise RefusedError(Reason.MALFORMED, "not the JSON of a delivery") from None
-    _check_stamps("a delivery", delivery.done_at_us, delivery.first_try_at_us or 0)
-    return delivery
 
 
 def _check_stamps(what: str, *stamps_us: int) -> None:

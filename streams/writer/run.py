@@ -14,6 +14,7 @@ import structlog
 from schemas.city import City
 from schemas.errors import RefusedError
 from streams import metrics
+from streams.backoff import StoppedError, retried
 from streams.cities import Cities
 from streams.kafka_client import check_admitted
 from streams.metrics import Figure
@@ -23,7 +24,6 @@ from streams.writer.database import Database
 from streams.writer.dead_letters import DeadLetters
 from streams.writer.log import LogReader
 from streams.writer.loss import Loss, LossBook
-from streams.writer.patience import StoppedError, retried
 from streams.writer.release_loop import ReleaseLoop
 from streams.writer.rows import Message, RowBuffer
 from streams.writer.watchdog import WATCH_S, Watchdog

@@ -18,6 +18,7 @@ from schemas.log import Kind, LogMessage
 from schemas.reading import Metric
 from schemas.rules import Rule, RuleKind, Severity
 from streams.core.effect import LiveRows
+from streams.core.measures import MeasureStatus
 from tests.cities import small_city, small_file
 from tests.core.play import Player, at_us
 from tests.core.test_alarm import crowd, path, plain, told
@@ -57,7 +58,24 @@ def test_people_inside_follow_the_gates_and_are_shown_as_bands_minute_by_minute(
     assert (low % 5 == 0).all()
     assert ((high + 1) % 5 == 0).all()
     assert low[9] <= 200 <= high[9]
-    assert [row["window_start"] for row in play.rows(LiveTable.INSIDE, "plein")][:10] == [60 * at for at in range(10)]
+    rows = play.rows(LiveTable.INSIDE, "plein")
+    assert [row["window_start"] for row in rows][:10] == [60 * at for at in range(10)]
+    area_m2 = small_file().zones["plein"].area_m2
+    assert {row["status"] for row in rows[:10]} == {MeasureStatus.ESTIMATED}
+    for edge in ("low", "high"):
+        assert [row[f"density_{edge}_per_m2"] for row in rows[:10]] == pytest.approx(
+            [row[f"inside_{edge}"] / area_m2 for row in rows[:10]])
+
+
+def test_where_no_gate_was_seen_people_inside_have_no_density() -> None:
+    play = Player(city(rule(RuleKind.OCCUPANCY)))
+    play.send(61, *passages(play, 0, {"plein-straat": (0, 200), "straat-uit": (0, 20)}))
+    play.tick(400)
+    seen, blind = play.rows(LiveTable.INSIDE, "plein")[:2]
+    assert (seen["coverage"], blind["coverage"]) == (1.0, 0.0)
+    assert seen["density_high_per_m2"] > 0
+    assert blind["inside_high"] > 0
+    assert (blind["density_low_per_m2"], blind["status"]) == (None, MeasureStatus.MISSING)
 
 
 def test_the_upper_bound_against_the_capacity_raises_and_clears() -> None:

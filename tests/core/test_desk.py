@@ -225,6 +225,20 @@ def test_an_alert_about_silence_ends_when_its_gate_is_closed() -> None:
     assert told(play, "blind", "plein-straat")[-1].state_to is State.RESOLVED
 
 
+def test_a_closed_gate_is_told_with_its_end_and_again_every_hour() -> None:
+    play = blind_gates()
+    told = play.command(1, GateClosed(gate="plein-straat", until_us=at_us(5_000), **named(1)))
+    assert (told.place, told.until_us) == ("plein-straat", at_us(5_000))
+    play.restart()
+    play.tick(3_600)
+    again = [one for one in play.effects if isinstance(one, Outcome)]
+    assert again == [told, told]
+    opened = play.command(3_700, GateOpen(gate="plein-straat", **named(2)))
+    assert (opened.place, opened.until_us) == ("plein-straat", None)
+    play.tick(7_200)
+    assert [one for one in play.effects if isinstance(one, Outcome)] == [told, told, opened]
+
+
 def test_a_gate_is_opened_only_once() -> None:
     play = blind_gates()
     refused(play, 1, GateOpen(gate="plein-straat", **named(1)), "not closed")

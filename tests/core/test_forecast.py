@@ -25,7 +25,7 @@ DAY = 96
 
 def series(pools: list[int]) -> Series:
     none = np.empty(0, np.intp)
-    return Series(np.arange(len(pools)), [], none, np.array(pools, np.intp), list(range(max(pools) + 1)))
+    return Series(np.arange(len(pools)), [], none, np.array(pools, np.intp), [("people", str(at)) for at in range(max(pools) + 1)])
 
 
 def curve(quarters: int) -> Floats:

@@ -20,19 +20,17 @@ from streams.core.measures import (
     between,
     counted,
     flow_per_metre,
-    mean_speed_m_s,
+    mean_speed,
     occupancy_density,
     people_in_area,
     per,
     percent_of_capacity,
     service_level,
     status_of,
-    time_mean_density,
 )
 from streams.core.poisson import EXACT_BELOW, poisson_interval
 from streams.core.road_measures import (
     FREEWAY_DENSITY_LIMITS,
-    STREET_SPEED_LIMITS,
     mean_speed_bounds,
     percent_of_free_flow,
     road_density,
@@ -41,7 +39,6 @@ from streams.core.road_measures import (
 )
 
 FRUIN_WALKWAY = [0.31, 0.43, 0.72, 1.08, 2.15]
-SPEED = [1.0, 0.81, 0.76]
 
 
 def at_most(count: int, mean: float) -> float:
@@ -91,6 +88,17 @@ def test_a_part_of_a_count_has_the_interval_of_the_gamma_function() -> None:
     assert (np.diff(high) > 0).all()
     # P(0.5, x) is the error function of the root of x.
     assert math.erf(math.sqrt(low[2])) == pytest.approx(0.025, abs=1e-12)
+
+
+@given(st.integers(0, 2_100), st.floats(0.1, 0.9))
+def test_looked_up_intervals_are_those_that_are_solved(count: int, part: float) -> None:
+    whole, between_whole = poisson_interval([count, count + part])
+    alone = [poisson_interval([one, count + part]) for one in (count, np.nan)]
+    assert [whole[0], between_whole[0]] == [edge[0] for edge in alone[0]]
+    assert [whole[1], between_whole[1]] == [edge[1] for edge in alone[1]]
+    # A part more counts for more: the looked-up ones lie in line with the others.
+    assert whole[0] <= whole[1]
+    assert between_whole[0] < between_whole[1]
 
 
 def test_no_count_has_no_interval() -> None:
@@ -155,10 +163,10 @@ def test_a_bands_bounds_enclose_those_of_all_that_is_in_it() -> None:
 
 
 def test_mean_speed_is_distance_over_time() -> None:
-    assert mean_speed_m_s([120.0, 0.0], [100.0, 50.0]).tolist() == [1.2, 0.0]
-    assert np.isnan(mean_speed_m_s([0.0], [0.0])[0])
+    assert mean_speed([120.0, 0.0], [100.0, 50.0]).tolist() == [1.2, 0.0]
+    assert np.isnan(mean_speed([0.0], [0.0])[0])
     # One fast and one slow walker over 10 m: the mean of their speeds would be 1.5.
-    assert mean_speed_m_s([20.0], [10 / 2.0 + 10 / 1.0])[0] == pytest.approx(4 / 3)
+    assert mean_speed([20.0], [10 / 2.0 + 10 / 1.0])[0] == pytest.approx(4 / 3)
 
 
 def test_density_of_an_area_that_is_wholly_seen_has_only_the_sensors_error() -> None:
@@ -180,15 +188,11 @@ def test_density_of_an_area_that_is_seen_in_part() -> None:
     assert blind.status[0] == MeasureStatus.MISSING
 
 
-def test_density_from_occupancy_is_an_estimate() -> None:
-    found = occupancy_density([100.0, np.nan], [-20.0, np.nan], [180.0, np.nan], [200.0, 200.0])
-    assert (found.low[0], found.value[0], found.high[0]) == (0, 0.5, 0.9)
-    assert found.status.tolist() == [MeasureStatus.ESTIMATED, MeasureStatus.MISSING]
-
-
-def test_time_mean_density() -> None:
-    assert time_mean_density([600.0], [60.0], [20.0])[0] == 0.5
-    assert np.isnan(time_mean_density([0.0], [0.0], [20.0])[0])
+def test_density_from_occupancy_is_an_estimate_and_missing_where_no_gate_was_seen() -> None:
+    low, high, status = occupancy_density([-20.0, 40.0, 40.0], [180.0, 60.0, 60.0], [200.0] * 3, [1.0, 0.4, 0.0])
+    assert (low[:2].tolist(), high[:2].tolist()) == ([0.0, 0.2], [0.9, 0.3])
+    assert np.isnan([low[2], high[2]]).all()
+    assert status.tolist() == [MeasureStatus.ESTIMATED, MeasureStatus.ESTIMATED, MeasureStatus.MISSING]
 
 
 def test_percent_of_the_permitted_number_has_a_low_and_a_high() -> None:
@@ -208,11 +212,6 @@ def test_statuses_agree_with_those_of_the_live_rows() -> None:
 )
 def test_a_value_on_a_limit_belongs_to_the_worse_level(value: float, level: int) -> None:
     assert service_level([value], FRUIN_WALKWAY).tolist() == [level]
-
-
-@pytest.mark.parametrize(("value", "level"), [(1.4, 0), (1.0, 1), (0.81, 2), (0.77, 2), (0.76, 3), (0.0, 3)])
-def test_a_speed_falls_through_its_levels(value: float, level: int) -> None:
-    assert service_level([value], SPEED, falling=True).tolist() == [level]
 
 
 @given(st.floats(0, 10), st.floats(0, 10))
@@ -283,10 +282,10 @@ def test_standing_traffic_and_no_speed_have_no_density() -> None:
     assert found.status.tolist() == [MeasureStatus.MISSING] * 2
 
 
-@pytest.mark.parametrize(("speed", "level"), [(45.0, 0), (42.5, 1), (25.0, 3), (15.0, 5), (0.0, 5)])
-def test_urban_streets_are_judged_by_percent_of_free_flow(speed: float, level: int) -> None:
-    percent = percent_of_free_flow([speed], [50.0])
-    assert service_level(percent, STREET_SPEED_LIMITS, falling=True).tolist() == [level]
+def test_percent_of_free_flow_needs_both_speeds() -> None:
+    found = percent_of_free_flow([45.0, 45.0, np.nan, 45.0], [50.0, np.nan, 50.0, 0.0])
+    assert found[0] == 90
+    assert np.isnan(found[1:]).all()
 
 
 def test_a_mean_over_more_vehicles_is_surer() -> None:

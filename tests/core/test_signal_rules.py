@@ -73,6 +73,16 @@ def test_people_who_stand_still_in_a_dense_place_raise_and_clear() -> None:
     assert states(play, "straat") == []  # not dense, so standing still says nothing there
 
 
+def test_each_rule_has_its_own_density_from_which_a_crowd_stands() -> None:
+    rules = {name: one_rule(RuleKind.STOP_AND_GO, limit=5, density_from=density)
+             for name, density in (("dicht", 0.3), ("dichter", 0.9))}
+    play = Player(small_city(rules={**small_file().rules, **rules}))
+    for number in range(8):
+        minute(play, number, 330, {"plein-straat": (12, 10), "straat-uit": (10, 10)})
+    assert [one.state_to for one in told(play, "dicht", "plein")] == [State.FIRING]
+    assert told(play, "dichter", "plein") == []
+
+
 def test_an_empty_square_does_not_stand_still() -> None:
     play = Player(city(one_rule(RuleKind.STOP_AND_GO, limit=5, density_from=0.3)))
     for number in range(10):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The fold as a whole: readings in, protected rows and transitions out."""
 
+from dataclasses import replace
+
 import msgspec
 import numpy as np
 import pyarrow as pa
@@ -9,13 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.alert import State
-from schemas.city import Measure, Semantics, SensorStatus
+from schemas.city import ErrorModel, Measure, Semantics, SensorStatus
 from schemas.errors import RefusedError
+from schemas.ids import IdKind
 from schemas.live import LiveTable, Status
-from schemas.log import Clock
+from schemas.log import Clock, Kind, LogMessage
 from schemas.reading import Batch, Metric
-from schemas.roads import SCHEMA, RoadTable
+from schemas.roads import ANY_VEHICLE, SCHEMA, RoadTable
+from streams.core.layout import PlaceKind
+from streams.core.poisson import poisson_interval
+from streams.core.road_measures import ASSUMED_SPEED_VARIATION
 from tests.cities import small_city, small_file, small_roads
+from tests.core.baseline_samples import baseline_rows
 from tests.core.play import Player, at_us
 
 SITE = "RWS01_MONIBAS_0120vwg0001ra"
@@ -164,6 +171,36 @@ def test_gate_flows_are_shown_in_bands_beside_a_busy_zone() -> None:
     assert not row["withheld"]
 
 
+def flow_bounds(inward: float, outward: float, span_s: float = 60, **error: float) -> tuple[float, float]:
+    """Bounds of the flow over the gate, beside a zone of 80 people; the counter errs as told."""
+    sensor = small_file().sensors["teller-plein-straat"]
+    measures = {key: msgspec.structs.replace(one, error=ErrorModel(**error)) for key, one in sensor.measures.items()}
+    counter = msgspec.structs.replace(sensor, measures=measures)
+    play = Player(small_city(sensors={**small_file().sensors, "teller-plein-straat": counter}))
+    for second, batch in busy_zones(play, 60):
+        play.send(second, batch)
+    way_in = play.reading("teller-plein-straat", Metric.IN, 0, inward, span_s)
+    play.send(61, way_in, play.reading("teller-plein-straat", Metric.OUT, 0, outward, span_s))
+    play.tick(400)
+    row = play.gate("plein-straat")[0]
+    assert row["flow_lower_per_m_min"] <= row["flow_low_per_m_min"] <= row["flow_high_per_m_min"]
+    return row["flow_lower_per_m_min"], row["flow_upper_per_m_min"]
+
+
+def test_a_gates_flow_has_bounds_of_its_bands_edges_with_the_counters_error() -> None:
+    exact = (poisson_interval(40)[0] / 8, poisson_interval(48)[1] / 8)
+    assert flow_bounds(33, 12, sd=1e-9) == pytest.approx(exact)
+    low, high = flow_bounds(33, 12, sd=0.2)
+    assert low < exact[0]
+    assert high > exact[1]
+    # Too few are seen, and how many is known.
+    assert flow_bounds(33, 12, bias=-0.2, sd=1e-9) == pytest.approx((exact[0] / 0.8, exact[1] / 0.8))
+
+
+def test_all_that_a_gate_tells_of_its_flow_is_one_for_all_counts_of_a_band() -> None:
+    assert flow_bounds(30, 10, sd=0.1) == flow_bounds(34, 14, sd=0.1) != flow_bounds(35, 14, sd=0.1)
+
+
 def test_gate_flows_are_withheld_in_quiet_surroundings() -> None:
     play = Player(small_city())
     play.camera("cam-plein", [(second, 30) for second in range(0, 60, 10)])
@@ -171,6 +208,7 @@ def test_gate_flows_are_withheld_in_quiet_surroundings() -> None:
     play.tick(80)
     [row] = play.gate("plein-straat")
     assert (row["withheld"], row["in_low"], row["flow_high_per_m_min"]) == (True, None, None)
+    assert (row["flow_lower_per_m_min"], row["flow_upper_per_m_min"]) == (None, None)
     assert row["status"] == Status.OK  # the counter itself is well
 
 
@@ -229,6 +267,34 @@ def test_a_road_sums_its_lanes_and_weighs_their_speeds() -> None:
     [row] = play.rows(LiveTable.ROAD, SITE)
     assert (row["vehicles"], row["status"], row["revision"]) == (20.0, Status.OK, 0)
     assert row["speed_km_h"] == pytest.approx((14 * 100 + 6 * 80) / 20)
+    half = 1.959964 * ASSUMED_SPEED_VARIATION * 94 / 20**0.5
+    assert (row["speed_low_km_h"], row["speed_high_km_h"]) == pytest.approx((94 - half, 94 + half))
+    assert row["percent_of_free_flow"] is None
+
+
+def test_space_means_are_joined_as_distance_over_time() -> None:
+    table = small_roads().table
+    computation = pa.array(["harmonicAverageOfSamplesInATimePeriod"] * len(table))
+    at = table.schema.get_field_index("computation")
+    play = Player(small_city(road_table=RoadTable(table.set_column(at, SCHEMA.field("computation"), computation))),
+                  clock=Clock.DATA)
+    road(play, 100, 0, {1: (600, 100), 2: (600, 50)})
+    [row] = play.rows(LiveTable.ROAD, SITE)
+    # Ten vehicles at 100 and ten at 50 km/h over one kilometre: 20 km in 0.3 h.
+    assert row["speed_km_h"] == pytest.approx(20 / 0.3)
+
+
+def test_a_speed_is_in_percent_of_the_highest_usual_one() -> None:
+    play = road_player()
+    usual = baseline_rows(1, 80.0, kind=PlaceKind.ROAD, measure=Metric.SPEED)
+    usual.middle[0, :40] = 120
+    usual.middle[0, 300:] = np.nan
+    at_night = replace(usual, place=np.array([play.city.ids[IdKind.ZONE][SITE]], np.int32), vehicle_class=[ANY_VEHICLE])
+    play.partition.step(LogMessage(Kind.BASELINE, at_us(1), Clock.DATA, 1, "test", "1", baseline=at_night), at_us(1))
+    play.restart()
+    road(play, 100, 0, {1: (600, 90), 2: (600, 90)})
+    [row] = play.rows(LiveTable.ROAD, SITE)
+    assert row["percent_of_free_flow"] == pytest.approx(75)
 
 
 def test_a_road_with_a_broken_lane_is_partial_and_not_scaled_up() -> None:

@@ -31,6 +31,7 @@ from tests.writer.samples import (
     Row,
     alert_message,
     gate_row,
+    inside_row,
     live_message,
     road_row,
     transition,
@@ -110,7 +111,8 @@ def _gate_rows(city: City) -> Iterator[Row]:
             yield gate_row(number, minute, withheld=False, coverage=0.0, status=Status.MISSING)
         elif minute >= -90:
             yield gate_row(number, minute, withheld=False, in_low=120, in_high=124, out_low=20, out_high=24,
-                           flow_low_per_m_min=6.4, flow_high_per_m_min=6.7)
+                           flow_low_per_m_min=6.4, flow_high_per_m_min=6.7, flow_lower_per_m_min=5.3,
+                           flow_upper_per_m_min=8.0)
         else:
             yield gate_row(number, minute)
         yield gate_row(numbers["plein-toegang"], minute)
@@ -183,10 +185,14 @@ def write_scene(uri: str) -> City:
         database.close()
     buffer = RowBuffer()
     road = city.ids[IdKind.ZONE][BUSY_ROAD]
-    roads = [road_row(road, minute, 42.0, speed_km_h=31.0, coverage=1.0) for minute in range(-180, -2)]
+    roads = [road_row(road, minute, 42.0, speed_km_h=31.0, coverage=1.0, speed_low_km_h=28.2, speed_high_km_h=33.8,
+                      percent_of_free_flow=29.9, service_level=4) for minute in range(-180, -2)]
+    inside = [inside_row(city.ids[IdKind.ZONE]["spui"], minute, inside_low=500, inside_high=599, percent_low=50.0,
+                         percent_high=59.9) for minute in range(-60, 0)]
     buffer.add(live_message(LiveTable.ZONE, *_zone_rows(city), offset=1))
     buffer.add(live_message(LiveTable.GATE, *_gate_rows(city), offset=2))
     buffer.add(live_message(LiveTable.ROAD, *roads, offset=3))
+    buffer.add(live_message(LiveTable.INSIDE, *inside, offset=6))
     buffer.add(health_message(HealthTable.HEALTH, *_states(city), offset=4))
     buffer.add(health_message(HealthTable.INTEGRITY, *_odd_readings(city), offset=5))
     for offset, found in enumerate(_transitions(city)):

@@ -132,18 +132,18 @@ def test_people_are_drawn_as_the_range_between_two_columns() -> None:
             continue
         below = {one["matcher"]["options"]: setting["value"] for one in panel["fieldConfig"]["overrides"]
                  for setting in one["properties"] if setting["id"] == "custom.fillBelowTo"}
-        named = re.findall(r'_(low|high)\w* AS "([^"]+)"', panel["targets"][0]["rawSql"])
-        assert set(below) == {name for end, name in named if end == "high"}
+        named = re.findall(r'_(low|high|upper)\w* AS "([^"]+)"', panel["targets"][0]["rawSql"])
+        assert set(below) == {name for end, name in named if end != "low"}
         assert set(below.values()) == {name for end, name in named if end == "low"}
         filled += len(below)
-    assert filled == 7
+    assert filled == 9
 
 
 @BOTH
 def test_no_query_makes_one_number_of_a_band(made: Json) -> None:
     for query in queries(made):
         assert "avg(" not in query.sql
-        assert not re.search(r"_(low|high)\w*\)? *[+*/-]", query.sql)
+        assert not re.search(r"_(low|high|upper)\w*\)? *[+*/-]", query.sql)
 
 
 def test_no_data_is_grey_and_only_level_zero_is_green() -> None:

@@ -10,7 +10,8 @@ from typing import Any, Self
 
 import msgspec
 
-from streams.deliver.signature import HEADER, verify_signature
+from schemas.alert_outputs import SIGNATURE_HEADER
+from streams.deliver.signature import verify_signature
 
 SECRET = "a secret that tests share"  # noqa: S105  it guards nothing
 
@@ -53,7 +54,7 @@ class Receiver:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 with receiver._lock:
-                    signature = headers.get(HEADER.lower(), "")
+                    signature = headers.get(SIGNATURE_HEADER.lower(), "")
                     good = not signed or verify_signature(SECRET, signature, body, time.time())
                     status = answer(len(receiver.calls), body) if good else 401
                     receiver.calls.append(Call(headers, body, status))

@@ -19,6 +19,7 @@ from streams.settings import ClockSettings, DeliverSettings, KafkaSettings, Sett
 from tests.cities import small_city
 from tests.deliver.receiver import SECRET
 from tests.services.process import wait_until
+from tests.services.threads import in_thread
 from tests.writer.samples import alert_headers
 
 LIMIT_S = 60.0
@@ -93,21 +94,5 @@ def running(
 ) -> Iterator[threading.Thread]:
     """Deliver, until the block ends; its failure is the test's."""
     settings = Settings(city=Path("unused.toml"), kafka=kafka, deliver=deliver, clock=clock or ClockSettings())
-    stop, failures = threading.Event(), list[BaseException]()
-
-    def run() -> None:
-        try:
-            run_deliver(settings, small_city(), stop)
-        except BaseException as error:  # noqa: BLE001  handed to the test
-            failures.append(error)
-
-    thread = threading.Thread(target=run, name="deliver")
-    thread.start()
-    try:
+    with in_thread(lambda stop: run_deliver(settings, small_city(), stop), LIMIT_S) as thread:
         yield thread
-    finally:
-        stop.set()
-        thread.join(LIMIT_S)
-        assert not thread.is_alive()
-        if failures:
-            raise failures[0]

@@ -10,9 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.alert import Cause, State, Transition
-from schemas.cap import Category, Certainty, Document, MessageType, ResponseType, Severity, Status, Urgency, encode_cap
+from schemas.cap import (
+    Category,
+    Certainty,
+    Document,
+    MessageType,
+    Named,
+    ResponseType,
+    Severity,
+    Status,
+    Urgency,
+    encode_cap,
+)
 from schemas.cap_check import cap_faults
-from schemas.city import City
+from schemas.city import CbsArea, City
 from schemas.rules import Rule, RuleKind
 from schemas.rules import Severity as Class
 from streams.deliver.cap_wording import CapWording, identifier, is_told
@@ -144,6 +155,16 @@ def test_where_it_is() -> None:
     assert (area.description, len(area.polygons), area.geocodes) == ("Plein", 1, ())
     gate = document(transition(place="plein-straat")).infos[0].areas[0]
     assert (gate.description, gate.polygons) == ("plein-straat", ())
+
+
+def test_a_place_whose_statistical_area_is_known_names_it() -> None:
+    plein = msgspec.structs.replace(CITY.file.zones["plein"], cbs=CbsArea(code="BU05180701", year=2026))
+    file = msgspec.structs.replace(CITY.file, zones={**CITY.file.zones, "plein": plein})
+    city = City(file=file, ids=CITY.ids, roads=CITY.roads, sha256=CITY.sha256)
+    found = CapWording(city, Wording(city), SETTINGS).document(transition(), [])
+    assert cap_faults(encode_cap(found), NETHERLANDS) == []
+    assert list(found.infos[0].areas[0].geocodes) == [Named("CBS-buurt-2026", "BU05180701")]
+    assert CbsArea(code="GM0518", year=2026).level == "gemeente"
 
 
 keys = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp", "Zs"]), min_size=1, max_size=20)

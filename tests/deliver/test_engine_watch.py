@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """When the engine counts as silent, when as back, and what is told of the time between."""
 
+import msgspec
+
 from schemas.alert import State
+from schemas.alert_outputs import EVENT_SOURCE, webhook_headers
 from schemas.alertmanager import ENGINE_MEASURE
+from schemas.event_profile import HTTP_PREFIX, attributes_of, profile_faults
 from schemas.ids import IdKind
 from streams.core.layout import partition_of_site
-from streams.deliver.engine_watch import Change, EngineWatch, Phase, Seen
+from streams.deliver.engine_watch import Blind, Change, EngineWatch, Phase, Seen
 from streams.deliver.engine_wording import EngineWords
+from streams.deliver.present import Told
+from streams.deliver.wording import Wording
 from tests.cities import small_city
 from tests.writer.samples import transition
 
@@ -131,3 +137,23 @@ def test_the_words_tell_levels_and_never_people() -> None:
     assert words.changes(ended, dutch=False) == ["Plein: level 1 (geel) → level 3 (rood)"]
     assert "weer" in words.summary(ended)
     assert "again" in words.summary(ended, dutch=False)
+
+
+def test_after_a_silence_of_a_whole_country_the_event_still_fits() -> None:
+    words = Wording(CITY)
+    sites = tuple(f"site-{number}" for number in range(2_000))
+    zones = tuple(f"measuring-site-{number:012d}" for number in range(20_000))
+    changes = tuple(Change(zone, 0, 3, 3) for zone in zones)
+    blind = Blind(0, 60 * S, sites, changes=changes, unheard=zones)
+    for state in (State.FIRING, State.RECOVERING, State.RESOLVED):
+        one = transition(measure=ENGINE_MEASURE, state_to=state)
+        words.engine.remember(one, blind)
+        body = msgspec.json.encode(words.event(Told(one, 0), 0, late=False))
+        said = words.engine.description(one, dutch=False)
+        headers = webhook_headers(one, EVENT_SOURCE, "drukte/engine")
+        attributes = attributes_of([(name, value.encode()) for name, value in headers.items()], HTTP_PREFIX)
+        assert profile_faults(attributes, body) == []
+        assert len(said) < 10_000
+    ended = transition(measure=ENGINE_MEASURE, state_to=State.RESOLVED)
+    words.engine.remember(ended, Blind(0, 60 * S, unheard=zones))
+    assert words.engine.changes(ended, dutch=False)[0].endswith("and 19950 more")

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.delivery import Delivery, Outcome
+from streams.deliver.answer import Answer, Patience
 from streams.deliver.line import Line
-from streams.deliver.patience import Answer, Patience
 from streams.deliver.present import Told
 from tests.deliver.samples import SECOND_US, START_US, resolved, told
 

@@ -13,6 +13,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from schemas.delivery import Outcome
+from schemas.event_profile import profile_faults
 from streams.deliver_settings import AlertMqttSettings
 from streams.settings import DeliverSettings
 from tests.deliver.running import LIMIT_S, Alerts, quick, recorded, running, wait_recorded
@@ -82,7 +83,8 @@ def kept(port: int) -> dict[str, str]:
 
 
 def to(server: MosquittoServer, **changes: Any) -> DeliverSettings:
-    return quick(mqtt=AlertMqttSettings(port=server.port, prefix="den-haag", **changes))
+    return quick(mqtt=AlertMqttSettings(port=server.port, prefix="den-haag", **changes),
+                 event_source="urn:nld:oin:00000001234567890000:systeem:drukte")
 
 
 def test_transitions_come_in_order_and_the_present_state_is_kept(
@@ -101,7 +103,10 @@ def test_transitions_come_in_order_and_the_present_state_is_kept(
         first = body(next(one for one in listener.seen if one.topic == TOPIC))
         assert (first["specversion"], first["type"], first["subject"]) == (
             "1.0", "nl.drukte.alert.transition.v1", "centrum/plein")
-        assert (first["data"]["people"], first["data"]["level"], first["data"]["seq"]) == ("340-344", "oranje", 1)
+        data = first.pop("data")
+        assert profile_faults(first, msgspec.json.encode(data)) == []
+        assert (first["source"], first["time"]) == ("urn:nld:oin:00000001234567890000:systeem:drukte", data["at"])
+        assert (data["people"], data["level"], data["seq"]) == ("340-344", "oranje", 1)
         assert {one.qos for one in listener.seen} == {1}
     assert kept(mosquitto.port) == {TOPIC: f"{OLD}/2", "den-haag/alerts/centrum/a%2Fb%20%23%2B/rood": f"{'f' * 16}/1"}
 

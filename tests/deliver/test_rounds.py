@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.delivery import Delivery, Outcome
-from streams.deliver.patience import Answer, Patience
+from streams.deliver.answer import Answer, Patience
 from streams.deliver.present import Alerts, Told
 from streams.deliver.rounds import Rounds
 from tests.deliver.samples import SECOND_US, START_US, resolved, told

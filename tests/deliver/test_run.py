@@ -10,6 +10,7 @@ import pytest
 
 from schemas.delivery import Outcome
 from schemas.errors import FatalError
+from schemas.event_profile import HTTP_PREFIX, attributes_of, profile_faults
 from schemas.log import JSON, event_headers
 from streams.deliver.run import check_receivers
 from streams.deliver.wording import Wording
@@ -49,6 +50,9 @@ def test_a_call_says_what_it_is(broker: MockBroker) -> None:
     assert (call.headers["ce-specversion"], call.headers["ce-type"]) == ("1.0", "nl.drukte.alert.transition.v1")
     assert (call.headers["ce-source"], call.headers["ce-subject"]) == ("urn:drukte:deliver", "centrum/plein")
     assert call.headers["content-type"] == JSON
+    attributes = attributes_of([(name, value.encode()) for name, value in call.headers.items()], HTTP_PREFIX)
+    assert profile_faults(attributes, call.body) == []
+    assert attributes["time"] == call.event["at"]
     event = call.event
     assert (event["people"], event["people_low"], event["people_high"]) == ("340-344", 340, 344)
     assert (event["level"], event["late"], event["exercise"], event["ends_at"]) == ("oranje", False, False, None)

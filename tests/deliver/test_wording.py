@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.alert import State, Transition
-from schemas.alertmanager import alert_name, encode_alerts, labels, rfc3339
+from schemas.alertmanager import alert_name, encode_alerts, labels
+from schemas.moment import rfc3339
 from streams.deliver.present import Alert, Alerts
 from streams.deliver.wording import Wording, band_text, minutes_text, people_text
 from tests.cities import small_city

@@ -9,8 +9,9 @@ import httpx
 import msgspec
 
 from schemas.alert import Cause, State
+from schemas.alert_outputs import SIGNATURE_HEADER
 from schemas.delivery import AlertEvent
-from streams.deliver.signature import HEADER, sign
+from streams.deliver.signature import sign
 from streams.demo.receiver import BODY_LIMIT_BYTES, Receiver, webhook_receiver
 
 
@@ -29,7 +30,7 @@ def event(seq: int = 1, **changes: Any) -> bytes:
 
 def post(receiver: Receiver, body: bytes, secret: str | None = None, at_s: float | None = None) -> int:
     signature = sign(secret or receiver.secret, body, round(at_s or time.time()))
-    return httpx.post(receiver.url, content=body, headers={HEADER: signature}, trust_env=False).status_code
+    return httpx.post(receiver.url, content=body, headers={SIGNATURE_HEADER: signature}, trust_env=False).status_code
 
 
 def test_signed_events_are_kept_and_a_repeat_counts_once() -> None:

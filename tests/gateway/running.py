@@ -14,6 +14,7 @@ from streams.gateway.run import run_gateway
 from streams.settings import ClockSettings, GatewaySettings, KafkaSettings, NdwSettings, Settings
 from tests.cities import small_city, small_file, small_roads
 from tests.services.process import free_port
+from tests.services.threads import in_thread
 
 LIMIT_S = 60.0
 BODY_LIMIT = 20_000
@@ -70,22 +71,6 @@ def running_unseen(
     settings: Settings, delivery_s: float = 5.0, city: City | None = None
 ) -> Iterator[threading.Thread]:
     """A gateway in a thread, not yet answering; at the end it has stopped by itself."""
-    stop = threading.Event()
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            run_gateway(settings, city or road_city(), stop, delivery_s=delivery_s)
-        except BaseException as error:  # noqa: BLE001  # told by the test below
-            failures.append(error)
-
-    thread = threading.Thread(target=run, name="gateway")
-    thread.start()
-    try:
+    with in_thread(lambda stop: run_gateway(settings, city or road_city(), stop, delivery_s=delivery_s),
+                   LIMIT_S) as thread:
         yield thread
-    finally:
-        stop.set()
-        thread.join(LIMIT_S)
-        if failures:
-            raise failures[0]
-    assert not thread.is_alive()

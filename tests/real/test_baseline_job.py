@@ -11,10 +11,12 @@ from psycopg.conninfo import make_conninfo
 
 from schemas.baseline import slot_of
 from schemas.ids import IdKind
+from schemas.lesson import PEOPLE
 from schemas.log import Kind, Topic, decode_log
 from schemas.reading import Metric
 from streams import storage
 from streams.baseline_job import append, compute
+from streams.baseline_lessons import taught
 from streams.core.layout import partition_of_site
 from streams.kafka_client import headers_of
 from streams.settings import DatabaseSettings, KafkaSettings, Settings
@@ -54,6 +56,30 @@ def uri(databases: Databases) -> Iterator[str]:
         yield made
     finally:
         databases.drop(made)
+
+
+_MINUTE = """
+INSERT INTO live.zone_minute (zone, window_start, span_s, people_low, people_high, coverage, status)
+SELECT %(zone)s, at, 60, low, low + 4, 1, 0
+FROM generate_series(now() - interval '20 hours', now(), interval '1 minute') AS at,
+    LATERAL (SELECT 100 + 5 * (floor(extract(epoch FROM at) / 900)::int %% 8) AS low) AS band"""
+
+
+def test_published_windows_become_lessons_of_their_site(uri: str, kafka_bootstrap: str) -> None:
+    settings = Settings(city=Path(__file__), kafka=KafkaSettings(bootstrap=kafka_bootstrap, partitions=PARTITIONS),
+                        database=DatabaseSettings(uri=make_conninfo(uri, options="-c role=drukte_reader")))
+    assert list(taught(settings, CITY)) == []
+    with storage.connect(uri) as session:
+        for zone in CITY.ids[IdKind.ZONE].values():
+            session.execute(_MINUTE, {"zone": zone})
+    [(partition, rows)] = list(taught(settings, CITY))
+    centrum = CITY.ids[IdKind.SITE]["centrum"]
+    assert partition == partition_of_site(centrum, PARTITIONS)
+    assert len(rows) == 0
+    [lesson] = rows.lessons
+    assert (lesson.about, lesson.site) == (PEOPLE, centrum)
+    # Each of at least 70 quarters was held against forecasts of eight horizons, of two zones and their site.
+    assert lesson.histogram.sum() > 3 * 8 * 60
 
 
 def test_published_cells_become_a_baseline_in_the_log(

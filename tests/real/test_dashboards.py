@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from dashboards import city_wall, zone
+from dashboards import ahead, city_wall, zone
 from dashboards.generated import generated_files
 from schemas.health import IntegrityKind, SensorState
 from streams import storage
@@ -227,7 +227,8 @@ def test_roads_tell_slow_ones_first_and_silent_ones_as_silent(reader: Reader) ->
         "Meetpunten met gegevens": 1, "Meetpunten geen gegevens": 1, "Voertuigen per minuut, alle": 42,
     }]
     busy, silent = reader.ask(city_wall.ROADS)
-    assert (busy["Weg"], busy["Snelheid"], busy["Voertuigen per minuut"]) == ("A12 km 0.1", "31 km/u", "42")
+    assert (busy["Weg"], busy["Snelheid"], busy["Voertuigen per minuut"]) == ("A12 km 0.1", "31 km/u (28–34)", "42")
+    assert (busy["Van vrije snelheid"], busy["Niveau A–F"], silent["Niveau A–F"]) == ("29 %", "E", "–")
     assert (silent["Snelheid"], silent["Voertuigen per minuut"], silent["Dekking"]) == (NO_DATA, "–", "0 %")
     assert BUSY_ROAD not in {row["__value"] for row in reader.ask(zone.ZONE_VARIABLE)}
 
@@ -326,6 +327,19 @@ def test_withheld_and_missing_flows_are_told_apart(reader: Reader) -> None:
     now = flows[NOON - timedelta(minutes=5)]
     assert (now["in, ten minste"], now["in, ten hoogste"]) == (120, 124)
     assert (now["uit, ten minste"], now["uit, ten hoogste"]) == (20, 24)
+    bounds = {row["time"]: (row["ten minste"], row["ten hoogste"]) for row in reader.ask(zone.GATE_FLOW_COURSE)}
+    assert bounds[NOON - timedelta(minutes=5)] == pytest.approx((5.3, 8.0))
+    assert bounds[NOON - timedelta(minutes=100)] == (None, None)
+
+
+def test_what_gates_say_stands_beside_what_sensors_see_and_never_instead(reader: Reader) -> None:
+    rows = {row["sleutel"]: row for row in reader.ask(city_wall.ZONES)}
+    assert (rows["spui"]["Niveau"], rows["spui"]["Volgens de poorten"]) == (NO_DATA, "50–60 % (500–599)")
+    assert rows["plein"]["Volgens de poorten"] == "–"
+    [inside] = reader.ask(ahead.INSIDE_NOW, variables={"zone": "spui"})
+    assert (inside["Van het toegestane"], inside["Personen per m², volgens de poorten"]) == ("50–60 %", "0,34–0,41")
+    assert len(reader.ask(ahead.INSIDE_DENSITY_COURSE, variables={"zone": "spui"})) == 60
+    assert reader.ask(ahead.INSIDE_NOW, last(3, NOON + timedelta(minutes=5)), {"zone": "spui"}) == []
 
 
 def test_variables_offer_zones_and_the_gates_of_the_site(reader: Reader) -> None:

@@ -52,7 +52,7 @@ def rows(table: HealthTable, **columns: Any) -> Message:
 
 def letter(offset: int, reason: Reason, where: str = "cam-plein", count: int = 1) -> Message:
     one = Letter(reason=reason, where=where, detail="", count=count, source="cameras", size=9, at_us=NOW_US)
-    return Message(Topic.DEAD_LETTERS, 0, offset, letter_headers("urn:drukte:gateway", "1"), encode_letter(one))
+    return Message(Topic.DEAD_LETTERS, 0, offset, letter_headers("urn:drukte:gateway", "1", one), encode_letter(one))
 
 
 def write(uri: str, *messages: Message) -> None:

@@ -1,15 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TLS on every way in and out, against real servers: the right authority opens, a wrong one is named, all else too."""
+"""TLS around a real broker: every service runs with it, a broker that does not fit is named, old TLS is refused."""
 
-import asyncio
 import datetime as dt
-import gc
 import socket
 import ssl
 import threading
-import warnings
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -18,24 +14,16 @@ import httpx
 import msgspec
 import paho.mqtt.client as paho
 import pytest
-import structlog
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError
-from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
-from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from paho.mqtt.enums import CallbackAPIVersion
 
 from schemas.alert import encode_transition
 from schemas.context import LIVE_TYPE
 from schemas.errors import FatalError
 from schemas.log import Headers, LogMessage, Topic, decode_log, event_type
-from streams.deliver.post import Caller
 from streams.deliver.run import run_deliver
 from streams.door_settings import ClientTls, MqttSettings, PullSettings, ServerTls
-from streams.gateway.door_states import DoorKind, DoorState
-from streams.gateway.intake import Intake
-from streams.gateway.mqtt import MqttDoor
-from streams.gateway.publication import poll_publication
 from streams.gateway.run import run_gateway
 from streams.kafka_client import check_admitted, connection
 from streams.serve.run import run_serve
@@ -49,7 +37,6 @@ from streams.settings import (
 )
 from streams.tls import client_context
 from streams.topics import ensure_topics
-from streams.worker.credentials import broker_credentials
 from streams.worker.run import run_worker
 from streams.writer.run import run_writer
 from tests.deliver.receiver import SECRET
@@ -63,7 +50,8 @@ from tests.services.missing import give_up
 from tests.services.mosquitto import MosquittoServer
 from tests.services.process import Process, free_port, wait_until
 from tests.services.publisher import Publisher
-from tests.services.tls_probes import Listener, old_server, shake_hands_old
+from tests.services.threads import in_thread
+from tests.services.tls_probes import old_server, shake_hands_old, start_producer
 from tests.worker.process import Order
 from tests.writer.samples import alert_headers, transition
 
@@ -119,28 +107,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         yield Place(authority, stranger, certificate, secured, plain, folder)
     finally:
         server.stop()
-
-
-@contextmanager
-def in_thread(run: Callable[[threading.Event], None]) -> Iterator[None]:
-    """A service, until the block ends; its failure is the test's."""
-    stop, failures = threading.Event(), list[BaseException]()
-
-    def guarded() -> None:
-        try:
-            run(stop)
-        except BaseException as error:  # noqa: BLE001  # told below
-            failures.append(error)
-
-    thread = threading.Thread(target=guarded)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(LIMIT_S)
-        if failures:
-            raise failures[0]
 
 
 def read(kafka: KafkaSettings, topic: Topic, enough: Callable[[list[Message]], bool]) -> None:
@@ -310,109 +276,9 @@ def test_no_service_begins_with_a_broker_that_it_does_not_trust(place: Place) ->
             begin()
 
 
-def start_producer(kafka: KafkaSettings) -> None:
-    """As the worker's library connects."""
-    with warnings.catch_warnings():
-        # It does not wait for the end of a TLS connection that it closes, and our loop ends with it.
-        warnings.filterwarnings("ignore", "unclosed", ResourceWarning)
-        try:
-            asyncio.run(_start_producer(kafka))
-        finally:
-            gc.collect()
-
-
-async def _start_producer(kafka: KafkaSettings) -> None:
-    producer = AIOKafkaProducer(
-        bootstrap_servers=kafka.bootstrap, request_timeout_ms=5_000,
-        **credentials_to_aiokafka_auth(broker_credentials(kafka)))
-    try:
-        await producer.start()
-    finally:
-        await producer.stop()
-
-
 def test_the_workers_own_client_refuses_too(place: Place) -> None:
     start_producer(place.account())
     start_producer(place.kafka())
     for kafka in (place.kafka(place.stranger.trusted), place.kafka(host="localhost")):
         with pytest.raises(KafkaConnectionError):
             start_producer(kafka)
-
-
-def first_log(run: Callable[[], Awaitable[object]], event: str) -> dict[str, Any]:
-    """Run until a line of this kind is logged."""
-    async def until_told() -> dict[str, Any]:
-        with structlog.testing.capture_logs() as lines:
-            task = asyncio.ensure_future(run())
-            try:
-                async with asyncio.timeout(LIMIT_S):
-                    while True:
-                        for line in lines:
-                            if line["event"] == event:
-                                return dict(line)
-                        await asyncio.sleep(0.02)
-            finally:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
-
-    return asyncio.run(until_told())
-
-
-def mqtt_door(port: int, tls: ClientTls, host: str = "127.0.0.1") -> MqttDoor:
-    settings = MqttSettings(host=host, port=port, topics={"crowd/#": "cameras"}, user=USER, password=PASSWORD, tls=tls)
-    return MqttDoor(settings, cast("Intake", None), DoorState(DoorKind.MQTT))
-
-
-def pull(url: str, tls: ClientTls) -> Callable[[], Awaitable[object]]:
-    settings = PullSettings(
-        kind="publication", url=f"{url}/s.xml", ca_file=tls.ca_file, user=USER, password=PASSWORD, poll_s=9)
-    return lambda: poll_publication(settings, cast("Intake", None), DoorState(DoorKind.PULL, SOURCE))
-
-
-async def call(url: str, tls: ClientTls) -> str:
-    async with Caller(url, 5, 5, tls.ca_file) as caller:
-        return (await caller.post(PASSWORD.encode(), {})).error
-
-
-def test_other_servers_that_do_not_fit_are_named(place: Place, mosquitto: MosquittoServer) -> None:
-    stranger, good = place.stranger.trusted, place.authority.trusted
-    for door in (mqtt_door(mosquitto.tls_port, stranger), mqtt_door(mosquitto.tls_port, good, "localhost")):
-        error = first_log(door.run, "MQTT away")["error"]
-        assert NOT_ACCEPTED in error
-        assert "gateway.mqtt.tls.ca_file" in error
-    with Publisher(b"", place.certificate) as publisher:
-        elsewhere = publisher.url.replace("127.0.0.1", "localhost")
-        for url, tls in ((publisher.url, stranger), (elsewhere, good)):
-            reason = first_log(pull(url, tls), "publication not read")["reason"]
-            assert NOT_ACCEPTED in reason
-            assert f"gateway.pulls.{SOURCE}.ca_file" in reason
-            told = asyncio.run(call(url, tls))
-            assert NOT_ACCEPTED in told
-            assert "ca_file" in told
-        assert publisher.asked == []
-        assert publisher.posted == []
-        assert asyncio.run(call(publisher.url, good)) == ""
-
-
-def test_nothing_is_ever_said_in_plain(place: Place) -> None:
-    """Whoever listens where a server with TLS should be hears the beginning of TLS from each client, and no secret."""
-    trusted = place.authority.trusted
-    clients: list[Callable[[int], object]] = [
-        lambda port: Producer({**connection(KafkaSettings(
-            bootstrap=f"127.0.0.1:{port}", tls=trusted, user=USER, password=PASSWORD)), "log_level": 0,
-        }).list_topics(timeout=1),
-        lambda port: start_producer(KafkaSettings(
-            bootstrap=f"127.0.0.1:{port}", tls=trusted, user=USER, password=PASSWORD)),
-        lambda port: first_log(mqtt_door(port, trusted).run, "MQTT away"),
-        lambda port: asyncio.run(call(f"https://127.0.0.1:{port}", trusted)),
-        lambda port: first_log(pull(f"https://127.0.0.1:{port}", trusted), "publication not read"),
-    ]
-    for client in clients:
-        listener = Listener()
-        with listener.open(), suppress(KafkaException, KafkaConnectionError):
-            client(listener.port)
-        assert listener.heard
-        for one in listener.heard:
-            assert one[:2] == b"\x16\x03"  # a handshake's record
-            assert PASSWORD.encode() not in one
-            assert USER.encode() not in one

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the reports say: of open alerts, of sites, of a shift; in both languages, and about people only bands."""
 
+import dataclasses
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -10,12 +12,13 @@ from schemas.alert import Cause, Certainty, State
 from schemas.command import Done
 from streams.report_sources import ReportKind, made, text_of
 from streams.reports.handover import handover, handover_text
-from streams.reports.material import LostSensor, stories
+from streams.reports.material import LostSensor, OutlookRow, RoadRow, stories
 from streams.reports.shift import Verdict, shift, shift_text
 from streams.reports.situation import situation, situation_text
 from streams.reports.wording import Language
-from tests.reports.samples import at, change, end, evening, row, taken
+from tests.reports.samples import CITY, at, change, end, evening, row, taken
 
+ROAD = str(CITY.roads.column("zone")[0])
 A, B, C, D = (letter * 16 for letter in "abcd")
 
 
@@ -66,6 +69,72 @@ def test_the_situation_of_a_site() -> None:
     assert "Plein: 1 geel → 2 oranje" in dutch
     assert "Sensor weg: cam-straat, stil sinds 01-06 14:40" in dutch
     assert "Sensor lost: cam-straat, silent" in english
+
+
+def expected(zone: str, minute: float, ahead_min: int, reach: float | None, low: int = 300) -> OutlookRow:
+    return OutlookRow(zone, at(minute), ahead_min, low, low + 80, reach)
+
+
+def road(minute: float, level: int | None = 4, speed: float | None = 34.4, key: str = ROAD) -> RoadRow:
+    return RoadRow(key, at(minute - 1), at(minute), speed, 1450.2 if speed else None, level)
+
+
+def test_the_situation_says_what_is_ahead_in_percent_and_chances() -> None:
+    outlook = [expected("plein", 45, 30, 35.2), expected("plein", 45, 60, 20.0), expected("plein", 45, 120, 90.0),
+               expected("plein", 30, 30, 80.0), expected("straat", 45, 30, 9.9)]
+    report = situation(evening(outlook=outlook))
+    [rising] = report.sites[0].outlook.rising
+    capacity = CITY.file.zones["plein"].capacity
+    assert capacity is not None
+    assert (rising.zone, rising.ahead_min, rising.percent_reach) == ("plein", 30, 35.2)
+    assert rising.percent_low == pytest.approx(100 * 300 / capacity)
+    dutch, english = (situation_text(report, language) for language in Language)
+    assert "Verwacht: Plein over 30 min 75-95 %, kans op een hoger niveau 35 %" in dutch
+    assert "Expected: Plein in 30 min 75-95 %, chance of a higher level 35 %" in english
+    calm = situation_text(situation(evening(outlook=[expected("plein", 45, 30, 3.0)])), Language.DUTCH)
+    assert "in geen zone 10 % kans of meer" in calm
+
+
+@pytest.mark.parametrize("minute", [39.0, 61.0])
+def test_a_forecast_that_is_old_or_of_later_is_not_told(minute: float) -> None:
+    told = [change(A, 1, 10, 10)]
+    material = evening(transitions=told, outlook=[expected("plein", minute, 30, 50.0)])
+    assert "Verwacht" not in situation_text(situation(material), Language.DUTCH)
+    assert handover(material).alerts[0].expected == []
+
+
+def test_the_situation_says_how_the_roads_flow_the_worst_first() -> None:
+    report = situation(evening(road_rows=[road(40, 5), road(55, 4)]))
+    assert (report.roads.known, [one.service_level for one in report.roads.worst]) == (1, ["E"])
+    assert [one.roads.roads for one in report.sites] == [0]  # roads have sites of their own
+    dutch, english = (situation_text(report, language) for language in Language)
+    line = f"{evening().place_name(ROAD)}: dienstniveau E, 34 km/u, 1450 voertuigen per uur en strook"
+    assert f"met gegevens. {line}" in dutch
+    assert "service level E, 34 km/h, 1450 vehicles per hour and lane" in english
+    assert "Wegen: 0 van" in situation_text(situation(evening(road_rows=[road(40)])), Language.DUTCH)
+    one_site = dataclasses.replace(evening(road_rows=[road(55)]), is_of_one_site=True)
+    assert "Wegen" not in situation_text(situation(one_site), Language.DUTCH)
+    nothing = road(55, None, None)
+    assert "geen gegevens" in situation_text(situation(evening(road_rows=[nothing])), Language.DUTCH)
+
+
+def test_the_hand_over_has_the_road_of_an_incident_and_the_forecast_of_a_zone() -> None:
+    told = [change(A, 1, 10, 10), change(B, 1, 12, 12, place=ROAD, measure="incident", people_low=None,
+                                         people_high=None, percent_low=None, percent_high=None)]
+    material = evening(transitions=told, road_rows=[road(58)], outlook=[expected("plein", 45, 30, None),
+                                                                        expected("plein", 45, 60, 12.0)])
+    report = handover(material)
+    by_id = {one.alert_id: one for one in report.alerts}
+    assert by_id[A].road is None
+    assert [one.ahead_min for one in by_id[A].expected] == [30, 60]
+    one_road = by_id[B].road
+    assert one_road is not None
+    assert one_road.disturbed
+    dutch, english = (handover_text(report, language) for language in Language)
+    assert "  Weg: verstoord, dienstniveau E, 34 km/u" in dutch
+    assert "  Verwacht: over 30 min 75-95 %; over 60 min 75-95 %, kans op een hoger niveau 12 %" in dutch
+    assert "  Road: disturbed, service level E" in english
+    assert "380" not in dutch + english  # a forecast of people stands in percent too
 
 
 def test_a_zone_without_data_is_never_calm_and_makes_the_site_less_sure() -> None:
@@ -133,8 +202,10 @@ def test_neither_order_nor_repeats_change_a_report(steps: list[tuple[str, int, S
 
 @pytest.mark.parametrize("kind", list(ReportKind))
 def test_no_field_is_a_number_of_people(kind: ReportKind) -> None:
-    material = evening(transitions=[change(A, 1, 10, 10)], rows=[row("plein", 60, 2)])
+    material = evening(transitions=[change(A, 1, 10, 10)], rows=[row("plein", 60, 2)],
+                       outlook=[expected("plein", 45, 30, 50.0, low=340)])
     report = made(kind, material)
     told = msgspec.json.encode(report).decode() + "".join(text_of(report, language) for language in Language)
     assert "340" not in told
     assert "344" not in told
+    assert "420" not in told

@@ -3,6 +3,8 @@
 
 import contextlib
 import datetime as dt
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,11 +19,13 @@ from schemas.baseline import (
     decode_baseline,
     encode_baseline,
     holidays,
+    no_rows,
     rounded,
     slot_of,
     slots_of,
 )
 from schemas.errors import RefusedError
+from schemas.lesson import SUMS, Lesson
 from schemas.log import Clock, Kind, LogMessage, decode_log, encode_log
 from tests.core.baseline_samples import baseline_rows
 
@@ -47,6 +51,40 @@ def test_baselines_come_back_as_they_went_also_through_the_log() -> None:
     message = decode_log(*encode_log(LogMessage(Kind.BASELINE, 5, Clock.WALL, 1, "baseline", "1", baseline=rows)))
     assert message.baseline is not None
     assert equal(message.baseline, rows)
+
+
+def lesson(size: int = 4, **changes: Any) -> Lesson:
+    given: dict[str, Any] = {"about": "people", "site": 1, "model": 1}
+    return Lesson(**(given | {name: np.linspace(0.0, 1.0, size) for name in SUMS} | changes))
+
+
+def test_lessons_travel_behind_the_rows_and_a_message_without_any_is_as_before() -> None:
+    rows = baseline_rows(2)
+    before = encode_baseline(rows)
+    given = replace(rows, lessons=(lesson(), lesson(9, about="road")))
+    encoded = encode_baseline(given)
+    assert encoded.startswith(before)  # who does not know of lessons reads the rows
+    found = decode_baseline(encoded)
+    assert encode_baseline(found) == encoded
+    assert [(one.about, len(one.histogram)) for one in found.lessons] == [("people", 4), ("road", 9)]
+    assert decode_baseline(before).lessons == ()
+    assert found.take(np.array([0], np.intp)).lessons == ()
+    assert len(found.joined(baseline_rows(1)).lessons) == 0
+    alone = decode_baseline(encode_baseline(replace(no_rows(), lessons=given.lessons)))
+    assert (len(alone), len(alone.lessons)) == (0, 2)
+
+
+@pytest.mark.parametrize("lessons", [
+    (lesson(), lesson()), (lesson(histogram=np.array([-1.0])),), (lesson(scale_moment=np.array([np.nan])),),
+])
+def test_lessons_that_cannot_be_are_refused(lessons: tuple[Lesson, ...]) -> None:
+    with pytest.raises(RefusedError, match="lesson"):
+        decode_baseline(encode_baseline(replace(baseline_rows(1), lessons=lessons)))
+
+
+def test_what_lies_behind_a_baseline_and_is_no_lesson_is_refused() -> None:
+    with pytest.raises(RefusedError, match="lessons"):
+        decode_baseline(encode_baseline(baseline_rows(1)) + b"more")
 
 
 def test_the_largest_message_fits() -> None:

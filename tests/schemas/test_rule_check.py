@@ -107,13 +107,12 @@ def test_a_rule_about_all_places_may_leave_out_a_kind_of_them() -> None:
     assert faults_of('kind = "sensor-loss"\nzones = []\nroads = []') == []
 
 
-def test_all_rules_about_a_standing_crowd_share_one_density() -> None:
+def test_each_zone_may_have_its_own_density_of_a_standing_crowd() -> None:
     rules = {
         name: Rule(kind=RuleKind.STOP_AND_GO, density_from_per_m2=density, zones=[zone], severity=Severity.INFO)
-        for name, density, zone in (("a", 2.0, "plein"), ("b", 3.0, "straat"), ("c", 2.0, "straat"))
+        for name, density, zone in (("a", 2.0, "plein"), ("b", 3.0, "straat"))
     }
-    assert [fault.path for fault in rule_faults(with_rules(**rules), RoadTable.empty())] == [
-        "rules.b.density_from_per_m2"]
+    assert list(rule_faults(with_rules(**rules), RoadTable.empty())) == []
 
 
 def test_a_zone_that_only_an_event_watches_is_a_fault_and_one_without_sensors_is_not() -> None:

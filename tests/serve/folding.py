@@ -19,6 +19,7 @@ from streams.core.step import Partition
 from streams.topics import MOCK_PARTITIONS
 from streams.worker.effects import in_messages, outgoing
 from tests.gateway.mock_broker import MockBroker, log_message
+from tests.services.threads import in_thread
 from tests.writer.samples import NOON
 
 LIMIT_S = 30.0
@@ -31,21 +32,17 @@ class Fold:
         self._broker, self.city = broker, city
         self._cities = {one.version: one for one in (city, *later)}
         self._partitions = [Partition(city, MOCK_PARTITIONS, number) for number in range(MOCK_PARTITIONS)]
-        self.failures: list[BaseException] = []
-        self.stop = threading.Event()
 
-    def run(self) -> None:
+    def run(self, stop: threading.Event) -> None:
         """Fold until told to stop."""
         consumer = Consumer({"bootstrap.servers": self._broker.kafka.bootstrap, "group.id": "fold", "log_level": 2,
                              "fetch.wait.max.ms": 20})
         consumer.assign([TopicPartition(Topic.SITE_LOG.value, number, 0) for number in range(MOCK_PARTITIONS)])
         try:
-            while not self.stop.is_set():
+            while not stop.is_set():
                 for message in consumer.consume(100, 0.05):
                     if message.error() is None:
                         self._step(message)
-        except BaseException as error:  # noqa: BLE001  # told by `folding`
-            self.failures.append(error)
         finally:
             consumer.close()
 
@@ -88,13 +85,5 @@ class Fold:
 def folding(broker: MockBroker, city: City, *later: City) -> Iterator[Fold]:
     """A fold that runs; at the end it has stopped, and fails where it did."""
     fold = Fold(broker, city, *later)
-    thread = threading.Thread(target=fold.run, name="fold")
-    thread.start()
-    try:
+    with in_thread(fold.run, LIMIT_S):
         yield fold
-    finally:
-        fold.stop.set()
-        thread.join(LIMIT_S)
-        if fold.failures:
-            raise fold.failures[0]
-    assert not thread.is_alive()

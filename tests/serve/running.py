@@ -2,7 +2,6 @@
 """A page that runs in a thread of the test, for the small city, and messages for it."""
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from streams.writer.rows import Message
 from tests.cities import small_city, small_roads
 from tests.gateway.mock_broker import MockBroker
 from tests.services.process import free_port, wait_until
+from tests.services.threads import in_thread
 from tests.writer.samples import NOON
 
 LIMIT_S = 20.0
@@ -48,27 +48,10 @@ def address(settings: Settings) -> str:
 @contextmanager
 def running(settings: Settings, status: int = 200, city: City | None = None) -> Iterator[httpx.Client]:
     """A client of a running page whose health is `status`; at the end it has stopped by itself."""
-    stop = threading.Event()
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            run_serve(settings, city or page_city(), stop)
-        except BaseException as error:  # noqa: BLE001  # told by the test below
-            failures.append(error)
-
-    thread = threading.Thread(target=run, name="serve")
-    thread.start()
-    try:
-        with httpx.Client(base_url=address(settings), timeout=LIMIT_S) as client:
-            wait_until(lambda: not thread.is_alive() or health(client) == status, LIMIT_S, "the page answers")
-            yield client
-    finally:
-        stop.set()
-        thread.join(LIMIT_S)
-        if failures:
-            raise failures[0]
-    assert not thread.is_alive()
+    with in_thread(lambda stop: run_serve(settings, city or page_city(), stop), LIMIT_S) as thread, \
+            httpx.Client(base_url=address(settings), timeout=LIMIT_S) as client:
+        wait_until(lambda: not thread.is_alive() or health(client) == status, LIMIT_S, "the page answers")
+        yield client
 
 
 def health(client: httpx.Client) -> int:

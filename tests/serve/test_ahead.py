@@ -1,33 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
 """People inside and what is ahead on the page: ranges, and "niet te zeggen" where nobody can; time to empty."""
 
+import dataclasses
 import datetime as dt
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
+from typer.testing import CliRunner
 
+from schemas.alert import State, encode_transition
+from schemas.command import Done, Outcome
 from schemas.ids import IdKind
 from schemas.live import LiveTable
+from schemas.log import Topic
 from streams.serve.ahead import CANNOT_SAY, Ahead, next_level
 from streams.serve.board import Changed
 from streams.serve.emptying import time_to_empty
+from streams.serve.explain import detail
+from streams.writer.rows import Message
+from streams.zone_command import app
 from tests.gateway.mock_broker import MockBroker
 from tests.serve.running import LIMIT_S, page_city, running, send, settings_for
 from tests.serve.test_document import NOW, present, zone_of
 from tests.services.process import wait_until
-from tests.writer.samples import MINUTE, NOON, Row, live_message, zone_row
+from tests.writer.samples import MINUTE, NOON, Row, alert_headers, inside_row, live_message, transition, zone_row
 
 CITY = page_city()
 END = NOON + MINUTE
-
-
-def inside_row(zone: int = 1, minute: int = 0, **changes: Any) -> Row:
-    row: Row = {
-        "zone": zone, "window_start": NOON + minute * MINUTE, "span_s": 60, "inside_low": 340, "inside_high": 399,
-        "percent_low": 85.0, "percent_high": 95.0, "coverage": 1.0, "correction": None, "version": 0,
-    }
-    return row | changes
 
 
 def outlook_row(ahead_min: int, low: int, high: int, kind: str = "zone", place: int = 1, **changes: Any) -> Row:
@@ -48,8 +49,20 @@ def test_people_inside_are_a_band_with_percent_and_what_corrected_it() -> None:
     inside = zone_of(present(live_message(LiveTable.INSIDE, row)).whole(NOW), "plein").inside
     assert inside is not None
     assert (inside.text, inside.percent, inside.correction) == ("340–399", "85–95 %", "bijgesteld naar waarneming")
+    assert inside.density_per_m2 is not None
+    assert (inside.density_per_m2.text, inside.status) == ("0,34–0,41", "estimated")
     later = NOW + dt.timedelta(minutes=10)
     assert zone_of(present(live_message(LiveTable.INSIDE, row)).whole(later), "plein").inside is None
+
+
+@pytest.mark.parametrize(("high", "word", "colour"), [(279, "groen", 0), (280, "geel", 1), (399, "oranje", 2)])
+def test_the_level_of_people_inside_is_that_of_their_upper_bound(high: int, word: str, colour: int) -> None:
+    row = inside_row(inside_low=0, inside_high=high)
+    zone = zone_of(present(live_message(LiveTable.INSIDE, row)).whole(NOW), "plein")
+    assert zone.inside is not None
+    assert (zone.inside.word, zone.inside.tone) == (word, colour)
+    # What sensors see stands apart: they saw nothing yet.
+    assert (zone.is_seen, zone.level, zone.people, zone.density_per_m2) == (True, None, None, None)
 
 
 def test_outlooks_of_zone_site_and_road_are_told_nearest_first_until_they_are_old() -> None:
@@ -105,6 +118,62 @@ def test_time_to_empty_takes_the_upper_edge_and_the_open_gates() -> None:
     assert time_to_empty(CITY, present(), "plein", [], NOW).text == "cannot say"
 
 
+def gate_outcome(command_id: str, command: str, minute: int, until_minute: int | None, done: Done = Done.DONE,
+                 gate: str = "straat-uit") -> Outcome:
+    at = round((NOW + minute * MINUTE).timestamp() * 1e6)
+    until_us = None if until_minute is None else round((NOW + until_minute * MINUTE).timestamp() * 1e6)
+    return Outcome(command_id=command_id, command=command, done=done, reason="", alert_id="", seq=0, site="centrum",
+                   role="ovd", at_us=at, place=gate, until_us=until_us)
+
+
+CLOSED = gate_outcome("a", "gate_closed", -9, 60)
+
+
+@pytest.mark.parametrize(("told", "closed"), [
+    ([CLOSED], True), ([CLOSED, CLOSED], True), ([gate_outcome("a", "gate_closed", -9, -1)], False),
+    ([CLOSED, gate_outcome("b", "gate_open", -5, None)], False),
+    ([gate_outcome("b", "gate_open", -5, None), CLOSED], False),
+    ([CLOSED, gate_outcome("b", "gate_open", -5, None, Done.REFUSED)], True),
+    ([gate_outcome("a", "gate_closed", -9, 60, Done.REFUSED)], False),
+    ([gate_outcome("a", "measure_taken", -9, 60)], False),
+])
+def test_gates_that_operators_closed_are_no_way_out(told: list[Outcome], closed: bool) -> None:
+    shown = present(live_message(LiveTable.INSIDE, inside_row(1)))
+    for outcome in told:
+        shown.board.outcomes.take(0, outcome)
+    one = time_to_empty(CITY, shown, "straat", [], NOW)
+    assert one.closed == (["straat-uit"] if closed else [])
+    plein = time_to_empty(CITY, shown, "plein", [], NOW)
+    assert plein.text.startswith("with straat-uit shut: cannot say") is closed
+    assert (plein.minutes is None) is closed
+
+
+def test_what_the_loss_of_each_open_gate_would_mean() -> None:
+    gates = CITY.file.gates
+    two = msgspec.structs.replace(gates["straat-uit"], name="Zijpoort", from_="plein", to="outside", width_m=2.0)
+    city = dataclasses.replace(CITY, file=msgspec.structs.replace(CITY.file, gates={**gates, "zij": two}))
+    shown = present(live_message(LiveTable.INSIDE, inside_row(1)))
+    told = time_to_empty(city, shown, "plein", [], NOW)
+    assert told.minutes is not None
+    lost = {one.gate: one.minutes for one in told.with_one_shut}
+    assert lost == {key: time_to_empty(city, shown, "plein", [key], NOW).minutes for key in lost}
+    assert set(lost) >= {"zij", "plein-straat"}
+    assert all(minutes is not None and minutes > told.minutes for minutes in lost.values())
+    assert told.with_one_shut[0].minutes == max(minutes for minutes in lost.values() if minutes is not None)
+    assert {one.gate: one.text for one in told.with_one_shut}["zij"].startswith("with zij shut: ")
+    one_way = time_to_empty(city, shown, "plein", ["zij"], NOW)
+    assert {one.gate: one.minutes for one in one_way.with_one_shut} == {"plein-straat": None, "straat-uit": None}
+
+
+@pytest.mark.parametrize("opened", [True, False])
+def test_an_open_alert_tells_how_long_its_zone_needs_to_empty(opened: bool) -> None:
+    one = transition() if opened else transition(state_from=State.RECOVERING, state_to=State.RESOLVED)
+    shown = present(live_message(LiveTable.INSIDE, inside_row(1)),
+                    Message(Topic.ALERTS, 0, 0, alert_headers(), encode_transition(one)))
+    told = detail(shown, CITY, shown.board.alerts[one.alert_id], NOW, with_notes=False)
+    assert told.empty == (time_to_empty(CITY, shown, "plein", [], NOW) if opened else None)
+
+
 def test_a_zone_over_http(broker: MockBroker) -> None:
     settings = settings_for(broker.kafka)
     with running(settings) as client:
@@ -115,6 +184,8 @@ def test_a_zone_over_http(broker: MockBroker) -> None:
         told = client.get("/api/zones/plein/empty", params={"shut": ["straat-uit"]}).json()
         assert told["text"] == "with straat-uit shut: cannot say"
         assert client.get("/api/zones/plein/empty").json()["minutes"] > 0
+        said = CliRunner().invoke(app, ["time-to-empty", "plein", "--url", str(client.base_url)])
+        assert "  with straat-uit shut: cannot say\n" in said.output
         for path in ("/api/zones/nergens", "/api/zones/nergens/empty", "/api/zones/plein/empty?shut=nergens"):
             assert client.get(path).status_code == 404
 

@@ -11,8 +11,9 @@ import pytest
 from schemas.alert import State
 from schemas.live import LiveTable
 from streams.serve.board import Changed
-from streams.serve.document import AlertItem, Document, GateItem, Present, Stream, ZoneItem
+from streams.serve.document import AlertItem, Document, Present, Stream, ZoneItem
 from streams.serve.drawing import page
+from streams.serve.passing import GateItem
 from streams.serve.places import city_places, stale_after_s
 from streams.serve.surroundings import SiteMaps
 from streams.serve.wording import band_text, range_text, tone
@@ -85,6 +86,11 @@ def test_a_withheld_gate_tells_no_band() -> None:
         True, None, None, ("plein", "straat")
     )
     assert texts_of(told) == ("10–14", "<10")
+    assert (withheld.flow_per_m_min, told.flow_per_m_min, told.coverage) == (None, None, 1.0)
+    row = open_row | {"window_start": NOON + MINUTE, "flow_lower_per_m_min": 3.26, "flow_upper_per_m_min": 8.1}
+    again = present(live_message(LiveTable.GATE, row)).whole(NOW + MINUTE).gates[1]
+    assert again.flow_per_m_min is not None
+    assert again.flow_per_m_min.text == "3,3–8,1"
     assert told.name == "Straat → buiten"
 
 
@@ -99,6 +105,14 @@ def test_roads_tell_vehicles_a_minute() -> None:
     row = road_row(number, 0, 30.0, span_s=120)
     (road,) = present(live_message(LiveTable.ROAD, row)).whole(NOW).roads
     assert (road.vehicles_per_min, road.speed_km_h, road.stale) == (15.0, 87.5, False)
+    assert (road.speed_bounds_km_h, road.percent_of_free_flow, road.service_level) == (None, None, None)
+    row |= {"revision": 1, "speed_low_km_h": 80.2, "speed_high_km_h": 94.8, "percent_of_free_flow": 87.5,
+            "service_level": 2, "density_low_veh_km_lane": 8.0, "density_high_veh_km_lane": 14.0}
+    (road,) = present(live_message(LiveTable.ROAD, row)).whole(NOW).roads
+    assert road.speed_bounds_km_h is not None
+    assert road.density_veh_km_lane is not None
+    assert (road.speed_bounds_km_h.text, road.density_veh_km_lane.text) == ("80–95", "8–14")
+    assert (road.percent_of_free_flow, road.service_level) == (87.5, "C")
 
 
 def alerts_of(now: dt.datetime, *changes: dict[str, Any]) -> list[AlertItem]:

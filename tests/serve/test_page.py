@@ -15,10 +15,11 @@ from schemas.health import HealthTable, SensorState
 from schemas.ids import IdKind
 from schemas.live import LiveTable
 from streams.settings import Settings
+from tests.cities import small_city, small_roads
 from tests.gateway.mock_broker import MockBroker
 from tests.serve.running import LIMIT_S, address, page_city, running, send, settings_for
 from tests.writer.health_samples import health_message, standing
-from tests.writer.samples import NOON, alert_message, gate_row, live_message, road_row, transition, zone_row
+from tests.writer.samples import NOON, alert_message, gate_row, inside_row, live_message, road_row, transition, zone_row
 
 LIMIT_MS = LIMIT_S * 1000
 CAMERA = page_city().ids[IdKind.SENSOR]["cam-plein"]
@@ -182,8 +183,37 @@ def test_roads_stand_in_a_table(broker: MockBroker, chromium: Browser) -> None:
         shows(page, "#roads-count", "1 meetpunten, 1 met gegevens")
         page.locator("#roads > summary").click()
         expect(page.locator("#roads tbody td")).to_have_text(
-            ["A12 km 0.1", "30", "88", "", re.compile(r"\d+ s oud")], timeout=LIMIT_MS
+            ["A12 km 0.1", "30", "88", "", "", "", re.compile(r"\d+ s oud")], timeout=LIMIT_MS
         )
+        known = road_row(3, 0, 30.0, revision=1, speed_low_km_h=80.2, speed_high_km_h=94.8, percent_of_free_flow=87.5,
+                         service_level=2)
+        send(broker, live_message(LiveTable.ROAD, known))
+        expect(page.locator("#roads tbody td")).to_have_text(
+            ["A12 km 0.1", "30", "88 (80–95)", "87 %", "C", "", re.compile(r"\d+ s oud")], timeout=LIMIT_MS
+        )
+
+
+def test_a_zone_that_no_sensor_sees_stands_by_its_gates_and_says_so(broker: MockBroker, chromium: Browser) -> None:
+    city = page_city()
+    unseen = small_city(small_roads(), sensors={
+        key: sensor for key, sensor in city.file.sensors.items() if key != "cam-plein"})
+    rows = [live_message(LiveTable.ZONE, zone_row(1, 0, None), zone_row(2, 0, 20)),
+            live_message(LiveTable.INSIDE, inside_row(1), inside_row(2))]
+    send(broker, *rows)
+    settings = settings_for(broker.kafka)
+    with running(settings, city=unseen), opened(chromium, settings) as page:
+        shows(page, f"{tile('plein')} .word", "oranje")
+        shows(page, f"{tile('plein')} .percent", "85–95 %")
+        shows(page, f"{tile('plein')} .people", "340–399 mensen, volgens de poorten")
+        expect(page.locator(tile("plein"))).to_have_attribute("data-tone", "2", timeout=LIMIT_MS)
+        shows(page, "#summary", "hoogste: oranje, Plein")
+        page.locator(f"{tile('plein')} summary").click()
+        shows(page, f"{tile('plein')} .more", "0,34–0,41 mensen per m², geschat volgens de poorten")
+        # Where a camera sees, its word counts, whatever the gates say.
+        shows(page, f"{tile('straat')} .word", "groen")
+        blind = inside_row(1, 1, coverage=0.0, status=2, density_low_per_m2=None, density_high_per_m2=None)
+        send(broker, live_message(LiveTable.INSIDE, blind))
+        shows(page, f"{tile('plein')} .word", "geen gegevens")
 
 
 @pytest.mark.parametrize("size", [PHONE, (640, 900), WALL])

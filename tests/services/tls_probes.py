@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a test needs to look at TLS from outside: a client and a server of long ago, and somebody who only listens."""
+"""Looks at TLS from outside: a client and a server of long ago, one who only listens, the worker's own client."""
 
+import asyncio
+import gc
 import socket
 import ssl
 import threading
@@ -9,7 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from aiokafka import AIOKafkaProducer
+from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
+
 from streams.door_settings import ServerTls
+from streams.settings import KafkaSettings
+from streams.worker.credentials import broker_credentials
 
 
 def _old(context: ssl.SSLContext) -> ssl.SSLContext:
@@ -73,3 +80,24 @@ class Listener:
                 connected.settimeout(5)
                 if said := connected.recv(4_096):
                     self.heard.append(said)
+
+
+def start_producer(kafka: KafkaSettings) -> None:
+    """As the worker's library connects."""
+    with warnings.catch_warnings():
+        # It does not wait for the end of a TLS connection that it closes, and our loop ends with it.
+        warnings.filterwarnings("ignore", "unclosed", ResourceWarning)
+        try:
+            asyncio.run(_start_producer(kafka))
+        finally:
+            gc.collect()
+
+
+async def _start_producer(kafka: KafkaSettings) -> None:
+    producer = AIOKafkaProducer(
+        bootstrap_servers=kafka.bootstrap, request_timeout_ms=5_000,
+        **credentials_to_aiokafka_auth(broker_credentials(kafka)))
+    try:
+        await producer.start()
+    finally:
+        await producer.stop()

@@ -40,7 +40,8 @@ def gate_row(gate: int = 1, minute: int = 0, **changes: Any) -> Row:
     row: Row = {
         "gate": gate, "window_start": NOON + minute * MINUTE, "span_s": 60, "in_low": None, "in_high": None,
         "out_low": None, "out_high": None, "flow_low_per_m_min": None, "flow_high_per_m_min": None,
-        "withheld": True, "coverage": 1.0, "status": Status.OK,
+        "withheld": True, "coverage": 1.0, "status": Status.OK, "flow_lower_per_m_min": None,
+        "flow_upper_per_m_min": None,
     }
     return row | changes
 
@@ -51,7 +52,17 @@ def road_row(zone: int = 7, minute: int = 0, vehicles: float | None = 12.0, **ch
         "zone": zone, "vehicle_class": "anyVehicle", "window_start": NOON + minute * MINUTE, "span_s": 60,
         "vehicles": vehicles, "speed_km_h": 87.5, "coverage": 1.0, "speed_coverage": 0.5, "status": Status.OK,
         "revision": 0, "flow_veh_h_lane": None, "density_low_veh_km_lane": None, "density_high_veh_km_lane": None,
-        "service_level": None,
+        "service_level": None, "speed_low_km_h": None, "speed_high_km_h": None, "percent_of_free_flow": None,
+    }
+    return row | changes
+
+
+def inside_row(zone: int = 1, minute: int = 0, **changes: Any) -> Row:
+    """A minute of the people inside a zone, by its gates."""
+    row: Row = {
+        "zone": zone, "window_start": NOON + minute * MINUTE, "span_s": 60, "inside_low": 340, "inside_high": 399,
+        "percent_low": 85.0, "percent_high": 95.0, "coverage": 1.0, "correction": None, "version": 0,
+        "density_low_per_m2": 0.34, "density_high_per_m2": 0.41, "status": 3,
     }
     return row | changes
 

@@ -245,6 +245,32 @@ def test_messages_are_judged_one_by_one() -> None:
     assert len(decode_messages([], REGISTRY, "counters").batch) == 0
 
 
+@pytest.mark.parametrize("bodies", [
+    [b'{"sensor":"teller-plein-straat","metric":"in",', b'"from":"2026-06-01T11:04:00Z",',
+     b'"to":"2026-06-01T11:05:00Z","value":21}', b"%(good)b,%(good)b", b"%(good)b\n%(good)b"],
+    [b"", b"%(good)b\n%(good)b"],
+    [b"%(good)b\n", b"%(good)b %(good)b"],
+    [b"%(good)b,", b"%(good)b"],
+])
+def test_no_message_is_completed_by_its_neighbour(bodies: list[bytes]) -> None:
+    good = json.dumps(GOOD).encode()
+    agrees_with_each_alone([body.replace(b"%(good)b", good) for body in bodies])
+
+
+def agrees_with_each_alone(bodies: list[bytes]) -> None:
+    together = decode_messages(bodies, REGISTRY, "counters")
+    alone = Decoded.concatenated(decode_messages([body], REGISTRY, "counters") for body in bodies)
+    for name in ("sensor", "metric", "begin", "span_ms", "value", "reason", "quality"):
+        assert getattr(together.batch, name).tobytes() == getattr(alone.batch, name).tobytes()
+    assert together.counts.get(Tally.READINGS, 0) == alone.counts.get(Tally.READINGS, 0)
+    assert together.counts.get(Tally.REFUSED_VALUES, 0) == alone.counts.get(Tally.REFUSED_VALUES, 0)
+    by_reason = [
+        {reason: sum(one.count for one in told.refusals if one.reason is reason) for reason in Reason}
+        for told in (together, alone)
+    ]
+    assert by_reason[0] == by_reason[1]
+
+
 READINGS = st.fixed_dictionaries({
     "sensor": st.sampled_from(["teller-plein-straat", "teller-straat-uit", "cam-plein", "x"]),
     "metric": st.sampled_from(["in", "out", "people"]),
@@ -252,6 +278,17 @@ READINGS = st.fixed_dictionaries({
     "to": st.sampled_from(["2026-06-01T11:05:00Z", "2026-06-01T13:06:00+02:00"]),
     "value": st.one_of(st.none(), st.integers(-5, 1000), st.floats(allow_nan=False, allow_infinity=False)),
 }, optional={"quality": st.floats(-1, 101)})
+
+
+@given(st.lists(st.one_of(
+    READINGS.map(lambda one: json.dumps(one).encode()),
+    READINGS.map(lambda one: json.dumps(one, indent=1).encode()),
+    st.lists(READINGS, max_size=2).map(lambda some: json.dumps(some).encode()),
+    READINGS.map(lambda one: json.dumps(one | {"mac": "x"}).encode()),
+    st.sampled_from([b"", b"\n", b"{", b"}", b",", b"\xff"]),
+), min_size=1, max_size=6))
+def test_messages_read_together_are_read_as_each_alone(bodies: list[bytes]) -> None:
+    agrees_with_each_alone(bodies)
 
 
 @given(st.lists(READINGS, max_size=8))

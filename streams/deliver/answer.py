@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long and how often a receiver is tried, and what its answers mean. Pure."""
+"""What a receiver's answer means, and how often and how long it is tried. Pure."""
 
 from dataclasses import dataclass
+
+from streams import backoff
 
 STALE_S = 300.0
 """A transition that is older at its first try is not told any more; the present state is."""
@@ -15,7 +17,7 @@ class Patience:
     Parameters
     ----------
     first_delay_s, longest_delay_s : float
-        The wait after the first failure, and the longest; it doubles in between.
+        The wait after the first failure, and the longest.
     limit_s : float
         From the first try on; after it a transition is given up.
     stale_s : float
@@ -27,17 +29,8 @@ class Patience:
     stale_s: float = STALE_S
 
     def delay_s(self, attempts: int, jitter: float) -> float:
-        """Seconds until the next try.
-
-        Parameters
-        ----------
-        attempts : int
-            Failures in a row, at least 1.
-        jitter : float
-            Between 0 and 1: takes up to half of the wait off, so that senders do not come back together.
-        """
-        doublings = min(attempts - 1, 60)
-        return min(self.first_delay_s * 2.0**doublings, self.longest_delay_s) * (1 - jitter / 2)
+        """Seconds until the next try, after so many failures in a row; `jitter` as in `backoff.delay_s`."""
+        return backoff.delay_s(attempts, self.longest_delay_s, self.first_delay_s, jitter)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// The list of alerts: open ones first, each with its life in a line; and what the live region says of them.
+import { byId, figureParts, make, setText } from "./elements.js";
+import { held, isStale, nowMs, timeText } from "./present.js";
+
+const CLOSED_SHOWN_MS = 900000;
+const LIFE_SHOWN = 4;
+
+const told = new Map(); // what the live region has said of each alert
+
+export function sayAlerts(alerts, whole) {
+  const isFirst = whole && told.size === 0;
+  const news = [];
+  for (const alert of alerts) {
+    const now = `${alert.open}|${alert.word}`;
+    if (told.get(alert.id) === now) continue;
+    if (!isFirst) {
+      if (!alert.open) news.push(`Melding voorbij: ${alert.rule}, ${alert.name}.`);
+      else if (told.has(alert.id)) news.push(`Melding ${alert.rule}, ${alert.name}: nu ${alert.word}.`);
+      else news.push(`Nieuwe melding: ${alert.rule}, ${alert.name}.`);
+    }
+    told.set(alert.id, now);
+  }
+  if (isFirst) news.push(`${alerts.filter((alert) => alert.open).length} meldingen open.`);
+  if (news.length) byId("said").textContent = news.join(" ");
+}
+
+function shownAlerts() {
+  const shown = [...held.alerts.values()].filter(
+    (alert) => alert.open || nowMs() - Date.parse(alert.at) <= CLOSED_SHOWN_MS,
+  );
+  // Open ones first, of these those that call somebody, then the worst, then the newest.
+  const rank = (alert) => (alert.open ? 100 + alert.level + (alert.suppressed ? 0 : 50) : 0);
+  return shown.sort((one, other) => rank(other) - rank(one) || Date.parse(other.at) - Date.parse(one.at));
+}
+
+// `look` opens one of them in full.
+export function drawAlerts(look) {
+  const shown = shownAlerts();
+  const list = byId("alerts");
+  const key = JSON.stringify(shown.map((alert) => [alert.id, alert.changes, trendOf(alert)]));
+  const open = shown.filter((alert) => alert.open).length;
+  setText(byId("open-count"), `(${open} open)`);
+  byId("no-alerts").hidden = shown.length > 0;
+  if (list.dataset.key === key) return;
+  list.dataset.key = key;
+  const focused = list.contains(document.activeElement) ? document.activeElement.closest(".alert").dataset.alert : null;
+  list.replaceChildren(...shown.map((alert) => alertLine(alert, look)));
+  // Whoever is at an alert's button stays there.
+  if (focused !== null) lookButton(focused)?.focus();
+}
+
+export const lookButton = (id) => document.querySelector(`.alert[data-alert="${CSS.escape(id)}"] button`);
+
+// What is so of an alert beside its level, in words.
+export function alertMarks(alert) {
+  const marks = [];
+  if (alert.exercise) marks.push("oefening");
+  if (alert.escalated) marks.push("geëscaleerd");
+  if (alert.acknowledged) marks.push(alert.acknowledged_by ? `bevestigd door ${alert.acknowledged_by}` : "bevestigd");
+  if (alert.assigned) marks.push(`toegewezen aan ${alert.assigned}`);
+  if (alert.suppressed) marks.push("onderdrukt");
+  return marks;
+}
+
+// As of the newest change; an alert on a step of the grid has none of its own: then the zone's.
+function trendOf(alert) {
+  const zone = held.zones.get(alert.place);
+  return alert.trend ?? (zone && !isStale(zone) ? zone.trend : null);
+}
+
+export function alertFigure(alert) {
+  const figure = make("span", "percent");
+  if (alert.open && !alert.stale) figure.append(...figureParts(alert.percent ? ` ${alert.percent.text}` : "", trendOf(alert)));
+  return figure;
+}
+
+function alertLine(alert, look) {
+  const line = make("li", alert.open ? "alert" : "alert closed");
+  line.dataset.alert = alert.id;
+  line.dataset.tone = alert.stale ? "none" : String(alert.tone);
+  const what = make("p", "what");
+  what.append(make("span", "chip", alert.open ? alert.word : "voorbij"), ` ${alert.name}`, alertFigure(alert));
+  line.append(what, make("p", "life", factsOf(alert).join(" · ")));
+  const steps = stepsOf(alert);
+  if (steps.length > 1) line.append(make("p", "life", steps.join(" → ")));
+  const marks = make("p", "marks");
+  marks.append(...alertMarks(alert).map((mark) => make("span", "", mark)));
+  const button = make("button", "", "Bekijken");
+  button.type = "button";
+  button.setAttribute("aria-label", `Bekijken: ${alert.word}, ${alert.name}, regel ${alert.rule}`);
+  button.addEventListener("click", () => look(alert.id));
+  line.append(marks, button);
+  return line;
+}
+
+function factsOf(alert) {
+  const since = timeText(Date.parse(alert.opened_at));
+  const span = alert.open ? `sinds ${since}` : `${since}–${timeText(Date.parse(alert.at))}`;
+  const facts = [`regel ${alert.rule}`, alert.severity_word, span, alert.open ? alert.state_word : `hoogste ${alert.worst_word}`];
+  if (alert.open) facts.push(alert.certainty);
+  if (alert.open && alert.minutes_to_next) facts.push(`volgend niveau over ${alert.minutes_to_next.text}`);
+  return facts;
+}
+
+// The newest steps of its life; a change of a flag alone is none: marks tell it.
+function stepsOf(alert) {
+  const word = (change) => change.state === "resolved" ? "voorbij" : change.word;
+  const steps = alert.life.filter((change, at, all) => at === 0 || word(change) !== word(all[at - 1]))
+    .map((change) => `${timeText(Date.parse(change.at))} ${word(change)}`);
+  const left = steps.length > LIFE_SHOWN || alert.changes > alert.life.length ? ["…"] : [];
+  return [...left, ...steps.slice(-LIFE_SHOWN)];
+}
