@@ -23,8 +23,8 @@ MARGIN = 4.0
 """By so much it must be more than that of any other gate of its zones."""
 MOST_AT_ONCE = 8.0
 """Most evidence of one row at one look."""
-FEWEST_SPANS = 2
-"""What one span of time says may all be one drift: a counter that misses many, one way, looks swapped for a day."""
+FEWEST_LOOKS = 2
+"""One look alone finds nothing."""
 WHOLE_PEOPLE_VARIANCE = 0.25
 """Half a person either way is nothing to look at."""
 DOUBT = 1.5
@@ -54,8 +54,8 @@ class Swapped:
         Whether its counts are exchanged from now on.
     evidence : float
         Natural logarithm of the odds, capped by look.
-    spans : int
-        In how many spans of time, between two moments at which one of its rows was known, something spoke for it.
+    looks : int
+        How many looks at its rows spoke for it.
     rows : tuple of int
         Rows (zones, areas) that bear it out.
     """
@@ -64,7 +64,7 @@ class Swapped:
     at_us: int
     reversed: bool
     evidence: float
-    spans: int
+    looks: int
     rows: tuple[int, ...]
 
 
@@ -74,7 +74,7 @@ class SwapWatch:
     At the start nobody is known to be in a row, within `start_variance` [row], persons squared.
     """
 
-    STATE = ("known", "known_variance", "counted", "spread", "chance", "level", "net", "score", "spans", "told")
+    STATE = ("known", "known_variance", "counted", "spread", "chance", "level", "net", "score", "looks")
 
     def __init__(self, joints: Joints, gates: int, start_variance: Floats) -> None:
         self._sides = np.concatenate([joints.from_row, joints.to_row])
@@ -86,8 +86,7 @@ class SwapWatch:
         self.level = np.zeros(joints.rows)
         self.net = np.zeros((4, gates))
         self.score = np.zeros(gates)
-        self.spans = np.zeros(gates, np.int64)
-        self.told = np.zeros(gates, np.bool_)
+        self.looks = np.zeros(gates, np.int64)
         nothing = np.zeros(0)
         self._pending: tuple[Rows, Floats, Floats] = (np.zeros(0, np.intp), nothing, nothing)
 
@@ -95,7 +94,7 @@ class SwapWatch:
         """Keep what is known of rows and gates that stay."""
         for name in ("known", "known_variance", "counted", "chance", "level", "spread"):
             getattr(self, name)[..., rows[0]] = getattr(old, name)[..., rows[1]]
-        for name in ("net", "score", "spans", "told"):
+        for name in ("net", "score", "looks"):
             getattr(self, name)[..., gates[0]] = getattr(old, name)[..., gates[1]]
 
     def minute(self, gate_net: Floats, row_net: Floats, spread: Floats, chance: Floats) -> None:
@@ -161,7 +160,7 @@ class SwapWatch:
         Both accounts have to say so: this one, of people since they were known, and the filter's `belief` [gate].
         """
         found = []
-        enough = (self.score >= FOUND_FROM) & (self.spans >= FEWEST_SPANS) & (belief >= BELIEVED_FROM)
+        enough = (self.score >= FOUND_FROM) & (self.looks >= FEWEST_LOOKS) & (belief >= BELIEVED_FROM)
         for gate in np.flatnonzero(enough).tolist():
             rows = self._sides[:, gate]
             rows = rows[rows >= 0]
@@ -171,9 +170,9 @@ class SwapWatch:
                 continue
             is_reversed[gate] = not is_reversed[gate]
             found.append(Swapped(gate, at_us, bool(is_reversed[gate]), float(self.score[gate]),
-                                 int(self.spans[gate]), tuple(rows.tolist())))
+                                 int(self.looks[gate]), tuple(rows.tolist())))
             self.score[beside] = self.score[gate] = 0.0
-            self.spans[beside] = self.spans[gate] = 0
+            self.looks[beside] = self.looks[gate] = 0
         return found
 
     def exchanged(self, gate: int) -> tuple[Rows, Floats, Floats]:
@@ -193,9 +192,7 @@ class SwapWatch:
         self.spread[:, rows] = 0.0
         again = np.zeros(len(self.known) + 1, np.bool_)
         again[rows] = True
-        begins = again[self._sides]
-        self.net = np.where(begins, 0.0, self.net)
-        self.told &= ~begins.any(axis=0)
+        self.net = np.where(again[self._sides], 0.0, self.net)
 
     def _variance(self) -> Floats:
         squares: Floats = np.square(self.spread).sum(axis=0)
@@ -216,7 +213,5 @@ class SwapWatch:
             gain = np.clip((as_counted - exchanged) / 2, -MOST_AT_ONCE, MOST_AT_ONCE)
             total[gate] += np.where(as_counted * DOUBT < TELLING_FROM_SD**2, np.minimum(gain, 0.0), gain)
         self.score = np.maximum(self.score + total, 0.0)
-        speaks = total > 0
-        self.spans = np.where(self.score > 0, self.spans + (speaks & ~self.told), 0)
-        self.told |= speaks
+        self.looks = np.where(self.score > 0, self.looks + (total > 0), 0)
         return total

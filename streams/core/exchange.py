@@ -21,6 +21,8 @@ MOST_AT_ONCE = 3.0
 """Most evidence of one row at one look: the model of the error may be wrong."""
 DOUBT = 1.5
 """The stated variance may be so many times too small."""
+WHOLE_PEOPLE_VARIANCE = 0.25
+"""Half a person either way is no difference."""
 _SIGN = np.array([1.0, 1.0, -1.0, -1.0])
 _TAIL = 0.025
 _FIRST = float(np.log(_TAIL / (1 - _TAIL)))
@@ -81,8 +83,11 @@ class Exchange:
             Of that difference.
         """
         side, gate, at = self._beside(rows)
-        first, second = DOUBT * variance[at], DOUBT * (variance[at] + self.unsure[side, gate])
-        gain = (off[at] ** 2 / first - (off[at] - self.shift[0, side, gate]) ** 2 / second + np.log(first / second)) / 2
+        first = DOUBT * variance[at] + WHOLE_PEOPLE_VARIANCE
+        second = first + DOUBT * self.unsure[side, gate]
+        # Rounded, so that the last bit of a machine's own logarithm does not matter.
+        wider = np.round(np.log(first / second), 9)
+        gain = (off[at] ** 2 / first - (off[at] - self.shift[0, side, gate]) ** 2 / second + wider) / 2
         told = np.bincount(gate, np.clip(gain, -MOST_AT_ONCE, MOST_AT_ONCE), len(self.belief))
         self.learn(told.astype(np.float64))
 

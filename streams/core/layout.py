@@ -185,7 +185,7 @@ class Layout:
         if not len(sensor):
             return np.empty(0, np.intp)
         one = int(metric[0])
-        if one < METRIC_LIMIT and (metric == one).all():  # nearly always: a message is of one metric
+        if one < METRIC_LIMIT and not np.count_nonzero(metric != one):  # nearly always: a message is of one metric
             with suppress(IndexError):
                 # As an unsigned number a negative one is out of bounds too.
                 return self.lookup[:, one].take(sensor.view(np.uint32))

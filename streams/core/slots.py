@@ -153,10 +153,14 @@ class Slots:
         Of two readings of one interval with different begins, the earlier stands for counts of intervals (the
         later one overlaps it) and the later for states and running counts, whatever the order of arrival.
         """
-        slot = self._slots_of_group(new)
+        group = new.group
+        is_one_interval = new.first_us // group.interval_us == new.last_us // group.interval_us
+        slot = self._slots_of_group(new, is_one_interval)
+        # Of one interval, each channel has one slot: fewer places to mark, which lie close together.
+        meant = new.channel if is_one_interval else slot
         numbers = self._numbers[: len(slot)] if len(slot) <= len(self._numbers) else np.arange(len(slot))
-        self._mark[slot] = numbers
-        if (self._mark.take(slot) == numbers).all():  # no slot is meant twice
+        self._mark[meant] = numbers
+        if not np.count_nonzero(self._mark.take(meant) != numbers):  # no slot is meant twice
             return self._put_distinct(new, slot, store)
         done = Put.none_new(len(slot))
         rest = np.arange(len(slot))
@@ -169,14 +173,13 @@ class Slots:
             rest = np.setdiff1d(rest, now, assume_unique=True)
         return done
 
-    def _slots_of_group(self, new: Arrivals) -> npt.NDArray[np.intp]:
+    def _slots_of_group(self, new: Arrivals, is_one_interval: bool) -> npt.NDArray[np.intp]:
         """As `slot`, with plain numbers where they will do: readings of a message are mostly of one interval."""
         group = new.group
-        first_slot = self._first_slot.take(new.channel)
-        stride = int(self._stride[new.channel[0]])
-        first, last = new.first_us // group.interval_us, new.last_us // group.interval_us
-        turn = first % group.slots if first == last else new.begin // group.interval_us % group.slots
-        return first_slot + turn * stride
+        stride, first_slot = int(self._stride[new.channel[0]]), self._first_slot.take(new.channel)
+        if is_one_interval:
+            return np.add(first_slot, new.first_us // group.interval_us % group.slots * stride, out=first_slot)
+        return first_slot + new.begin // group.interval_us % group.slots * stride
 
     def _put_distinct(self, new: Arrivals, slot: npt.NDArray[np.intp], store: Mask | None) -> Put:
         group, begin, value = new.group, new.begin, new.held

@@ -71,7 +71,7 @@ class States:
         channel, value = new.channel, new.held
         np.maximum.at(self.held_begin, channel, new.begin)
         newest = new.begin == self.held_begin.take(channel)
-        if not newest.all():
+        if np.count_nonzero(newest) < len(newest):
             channel, value = channel[newest], value[newest]
         self.held_value[channel] = value
         self.fresh[channel] = True

@@ -133,15 +133,8 @@ def _rule_by_rule(partition: Partition) -> npt.NDArray[np.intp]:
 
 
 def from_version_3(kept: Kept, partition: Partition) -> Kept:
-    """Gates had no second story, the one in which they count the wrong way round: it begins now, with its prior.
-
-    Looks that spoke for an exchange were counted one by one, and now by spans of time: those begin anew.
-    """
-    occupancy, name = partition._alarm.inside.occupancy, "_alarm.inside.occupancy"
-    _fill_part(kept, f"{name}.exchange", occupancy.exchange)
-    kept.arrays.pop(f"{name}.watch.looks", None)
-    for attribute in ("spans", "told"):
-        _fill_attribute(kept, f"{name}.watch.{attribute}", getattr(occupancy.watch, attribute))
+    """Gates had no second story, the one in which they count the wrong way round: it begins now, with its prior."""
+    _fill_part(kept, "_alarm.inside.occupancy.exchange", partition._alarm.inside.occupancy.exchange)
     return kept
 
 

@@ -25,7 +25,8 @@ DAY = 96
 
 def series(pools: list[int]) -> Series:
     none = np.empty(0, np.intp)
-    return Series(np.arange(len(pools)), [], none, np.array(pools, np.intp), [("people", str(at)) for at in range(max(pools) + 1)])
+    named = [("people", str(at)) for at in range(max(pools) + 1)]
+    return Series(np.arange(len(pools)), [], none, np.array(pools, np.intp), named)
 
 
 def curve(quarters: int) -> Floats:

@@ -34,7 +34,7 @@ def test_a_swapped_gate_is_found_with_its_evidence_and_its_counts_are_exchanged(
     for gate in (2, 3):
         found, occupancy = _found(gate)
         assert [(one.gate, one.reversed) for one in found] == [(gate, True)]
-        assert found[0].spans >= 2
+        assert found[0].looks >= 2
         assert TO[gate] in found[0].rows
         assert np.flatnonzero(occupancy.is_reversed).tolist() == [gate]
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from schemas.ids import IdKind
 from schemas.log import Clock, Kind, LogMessage
 from schemas.reading import METRIC_LIMIT, Batch, Metric
+from streams.core.arrivals import Arrivals
 from streams.core.effect import Effect, LiveRows
 from streams.core.layout import Layout, layout
 from streams.core.slots import Slots
@@ -103,7 +104,7 @@ def test_many_slots_at_once_are_filled_as_one_by_one(number: int, data: st.DataO
     group, channels = LAYOUT.groups[number], np.flatnonzero(LAYOUT.channel_group == number)
     given_readings = data.draw(st.lists(st.tuples(
         st.sampled_from(channels.tolist()), st.integers(-2 * group.interval_us, 2 * group.ring_us),
-        st.sampled_from([0.0, 1.0, np.nan]), st.booleans()), max_size=12))
+        st.sampled_from([0.0, 1.0, np.nan]), st.booleans()), min_size=1, max_size=12))
     channel = np.array([one[0] for one in given_readings], np.intp)
     begin = np.array([one[1] for one in given_readings], np.int64)
     if data.draw(st.booleans()):  # all of one interval, as in most messages
@@ -113,11 +114,13 @@ def test_many_slots_at_once_are_filled_as_one_by_one(number: int, data: st.DataO
     weight = np.ones(len(begin), np.float32)
     store = None if data.draw(st.booleans()) else np.array([one[3] for one in given_readings], np.bool_)
     at_once, one_by_one = Slots(LAYOUT), Slots(LAYOUT)
-    put = at_once.put(group, channel, begin, span, value, weight, store)
+    new = Arrivals(group, channel, LAYOUT.channel_place[channel], begin, span, value, weight,
+                   int(begin.min()), int(begin.max()))
+    put = at_once.put(new, store)
+    assert put.is_all_new <= put.filled.all()
     for at in range(len(channel)):
-        one = slice(at, at + 1)
-        single = one_by_one.put(group, channel[one], begin[one], span[one], value[one], weight[one],
-                                None if store is None else store[one])
+        one = np.array([at])
+        single = one_by_one.put(new.take(one), None if store is None else store[one])
         for name in ("filled", "duplicate", "correction", "overlap"):
             assert getattr(put, name)[at] == getattr(single, name)[0]
     for name in Slots.STATE:
