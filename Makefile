@@ -25,6 +25,8 @@ help: ## Show this list
 demo: $(VENV)/.runtime ## Run the demo on this machine alone (ARGS="--help" tells its options)
 	@$(BIN)/drukte demo $(ARGS)
 
+# What the tests and the programs that they start are compiled to is kept, also where the surroundings say otherwise.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/.dev services ## Run the tests, with real Kafka and TimescaleDB where they can be installed
 	@$(BIN)/python -m pytest --numprocesses $(PROCESSES) $(ARGS)
 

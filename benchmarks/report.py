@@ -99,7 +99,8 @@ def page(results: Results) -> str:
         "command (`make bench ARGS=\"worker\"` for one part). Compare only figures of one run: broker, database and",
         "processes share the machine's cores.", "",
         "## Against goals and yardsticks", "",
-        "1 = reached; above 1 = better. Parts run in their short form are left out.",
+        "1 = reached; above 1 = better. Parts run in their short form are left out. The goals for readings a second",
+        "were set on another machine: the row of the plain loop says how fast this one is beside it.",
         "",
         "| ratio | what | measured | against | |", "|--:|---|--:|--:|---|",
     ]

@@ -88,7 +88,7 @@ class Stage:
             if not kafka_dir().is_dir():
                 raise NotRunError("Kafka is not installed: `make services`")
             self.say("starting Kafka")
-            server = KafkaServer(kafka_dir(), self.folder("kafka"))
+            server = KafkaServer(kafka_dir(), self.folder("kafka"), options=())
             self._stack.callback(server.stop)
             server.start()
             self._bootstrap = server.bootstrap

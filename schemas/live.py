@@ -100,7 +100,7 @@ ROAD_SCHEMA = pa.schema([
 the share of lanes and time reported; `vehicles` is what was reported, not scaled up. Flow, density (95 % bounds) and
 service level 0 to 5 (A to F, of the upper bound) are of all vehicles together, so null for single classes, and where
 no speed is known; a lorry counts as one. The speed's bounds (95 %) are null where it is; `percent_of_free_flow` is the
-speed in percent of the highest that is usual there, null without a baseline and in a row that is told again."""
+speed in percent of the highest that is usual there, null without a baseline."""
 
 INSIDE_SCHEMA = pa.schema([
     _required("zone", pa.int32()),

@@ -177,7 +177,7 @@ def _body(message: LogMessage) -> bytes:
     return b"" if message.change is None else encode_change(message.change)
 
 
-_KINDS = {str(kind): kind for kind in Kind}
+_KINDS = {f"{TYPE_PREFIX}{kind}.v1".encode(): kind for kind in Kind}
 _CLOCKS = {clock.encode(): clock for clock in Clock}
 
 
@@ -190,8 +190,8 @@ def decode_log(headers: ReadHeaders | None, value: bytes | None) -> LogMessage:
         `unknown-kind` for another kind or version, `malformed` for missing headers or a bad batch.
     """
     given = {name: value for name, value in headers or () if value is not None}
-    kind, _, version = event_type(headers).rpartition(".")
-    if version != "v1" or kind not in _KINDS:
+    kind = _KINDS.get(given.get("ce_type", b""))
+    if kind is None:
         raise RefusedError(
             Reason.UNKNOWN_KIND,
             f"message type {given.get('ce_type', b'')!r} is not known here; known: "
@@ -208,13 +208,13 @@ def decode_log(headers: ReadHeaders | None, value: bytes | None) -> LogMessage:
     except ValueError as error:
         raise RefusedError(Reason.MALFORMED, f"message has a bad header: {error}") from None
     body = value or b""
-    if kind == Kind.READINGS:  # nearly all of them
+    if kind is Kind.READINGS:  # nearly all of them
         return LogMessage(Kind.READINGS, ingested_at_us, clock, city_version, source, event_id, decode_batch(body))
     return LogMessage(
-        _KINDS[kind], ingested_at_us, clock, city_version, source, event_id,
-        command=decode_command(body) if kind == Kind.COMMAND else None,
-        change=decode_change(body) if kind == Kind.CITY else None,
-        sighting=decode_sighting(body) if kind == Kind.SIGHTING else None,
-        context=decode_context(body) if kind == Kind.CONTEXT else None,
-        baseline=decode_baseline(body) if kind == Kind.BASELINE else None,
+        kind, ingested_at_us, clock, city_version, source, event_id,
+        command=decode_command(body) if kind is Kind.COMMAND else None,
+        change=decode_change(body) if kind is Kind.CITY else None,
+        sighting=decode_sighting(body) if kind is Kind.SIGHTING else None,
+        context=decode_context(body) if kind is Kind.CONTEXT else None,
+        baseline=decode_baseline(body) if kind is Kind.BASELINE else None,
     )

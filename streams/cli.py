@@ -2,11 +2,13 @@
 """The `drukte` command. Each command imports what it needs when it runs, so that `--help` is quick."""
 
 import gc
+import logging
 import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 
 from schemas.errors import DrukteError, FatalError
@@ -63,13 +65,22 @@ app.command()(verify_command.verify)
 app.command()(sighting_command.sighting)
 app.command()(backfill_command.backfill)
 
+LOGGING = ("gateway", "worker", "writer", "serve", "deliver", "demo")
+"""Commands whose log is what they print; the others print an answer, and their log goes to standard error."""
 COLLECT_OBJECTS = 50_000
-"""So many new objects make the gateway look for cycles among them."""
+"""So many new objects make a gateway or worker look for cycles among them."""
 
 SettingsFile = Annotated[
     Path | None, typer.Option("--settings", help="Settings file; else $DRUKTE_SETTINGS, else ./drukte.toml.")
 ]
 CityPath = Annotated[Path | None, typer.Option("--city", help="City file (TOML).", exists=True, dir_okay=False)]
+
+
+def _collect_seldom() -> None:
+    # What is loaded stays until the end. Messages come and go by the thousand, and hardly a cycle holds one: Python's
+    # own thresholds let it look for cycles all the time, each time through all that is loaded.
+    gc.freeze()
+    gc.set_threshold(COLLECT_OBJECTS)
 
 
 class Feed(StrEnum):
@@ -87,10 +98,7 @@ def gateway(settings: SettingsFile = None) -> None:
     from streams.settings import load_settings
     loaded = load_settings(settings)
     city = load_city(loaded.city)
-    # What is loaded stays until the end. Messages come and go by the thousand, and no cycle holds one: Python's own
-    # thresholds let it look for cycles all the time, each time through all that is loaded.
-    gc.freeze()
-    gc.set_threshold(COLLECT_OBJECTS)
+    _collect_seldom()
     run_gateway(loaded, city)
 
 
@@ -106,7 +114,9 @@ def worker(
     from streams.settings import load_settings
     from streams.worker.run import run_worker
     loaded = load_settings(settings)
-    raise typer.Exit(run_worker(loaded, load_city(loaded.city), instance))
+    city = load_city(loaded.city)
+    _collect_seldom()
+    raise typer.Exit(run_worker(loaded, city, instance))
 
 
 @app.command()
@@ -182,6 +192,9 @@ def demo(
 
 def main() -> None:
     """Run the command; an error of ours is one clear line and an exit code."""
+    sink = sys.stdout if sys.argv[1:2] and sys.argv[1] in LOGGING else sys.stderr
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+                        logger_factory=structlog.PrintLoggerFactory(sink))
     try:
         app()
     except DrukteError as error:

@@ -17,6 +17,8 @@ from streams.kafka_client import check_admitted, connection
 from streams.settings import KafkaSettings
 
 LIMIT_S = 30.0
+ANSWER_S = 5.0
+"""How long the broker may take to say which partitions there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ def _messages(kafka: KafkaSettings, topic: Topic, limit_s: float) -> Iterator[Me
         "fetch.wait.max.ms": 50, "log_level": 2, "error_cb": lambda _: None,
     })
     try:
-        partitions = consumer.list_topics(topic.value, timeout=limit_s).topics[topic.value].partitions
+        partitions = _partitions(kafka, consumer, topic)
         consumer.assign([TopicPartition(topic.value, number, 0) for number in partitions])
         unread = set(partitions)
         while unread:
@@ -99,9 +101,24 @@ def _messages(kafka: KafkaSettings, topic: Topic, limit_s: float) -> Iterator[Me
                 else:
                     yield message
     except KafkaException as error:
-        raise TransientError(f"topic {topic}: {error.args[0].str()}; is the broker running?") from None
+        raise _away(kafka, topic, error) from None
     finally:
         consumer.close()
+
+
+def _partitions(kafka: KafkaSettings, consumer: Consumer, topic: Topic) -> list[int]:
+    try:
+        about = consumer.list_topics(topic.value, timeout=ANSWER_S).topics[topic.value]
+    except KafkaException as error:
+        raise _away(kafka, topic, error) from None
+    if about.error is not None:
+        raise _unreadable(topic.value, about.error)
+    return list(about.partitions)
+
+
+def _away(kafka: KafkaSettings, topic: Topic, error: KafkaException) -> TransientError:
+    return TransientError(f"topic {topic}: broker {kafka.bootstrap} does not answer ({error.args[0].str()}); is it "
+                          "running? see kafka.bootstrap in drukte.toml")
 
 
 def _is_end(message: Message) -> bool:
@@ -110,6 +127,10 @@ def _is_end(message: Message) -> bool:
         return False
     if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # the library has no other name for it
         return True
+    raise _unreadable(message.topic() or "", error)
+
+
+def _unreadable(topic: str, error: KafkaError) -> FatalError | TransientError:
     if error.fatal() or error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-        raise FatalError(f"topic {message.topic()}: {error.str()}; start a gateway once, which makes the topics")
-    raise TransientError(f"topic {message.topic()}: {error.str()}")
+        return FatalError(f"topic {topic}: {error.str()}; start a gateway once, which makes the topics")
+    return TransientError(f"topic {topic}: {error.str()}")

@@ -5,6 +5,9 @@ A scheduler of our own, since xdist's groups by mark are lost with pytest 9.2: i
 that can no longer be changed. The process that hands out tests knows them by name only, so files are the unit.
 """
 
+import importlib
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -46,6 +49,28 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
     """Hand out groups in the order of collection."""
     config.option.loadscopereorder = False
     return _Groups(config, log)
+
+
+def turned(files: Sequence[Path], process: int, processes: int) -> list[Path]:
+    """All files, beginning at this process's own share."""
+    begin = len(files) * process // processes
+    return [*files[begin:], *files[:begin]]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Compile all files once: in step, each process would compile every file, all at the same time.
+
+    Each begins with a share of its own, and finds what the others have compiled in their caches.
+    """
+    process = getattr(session.config, "workerinput", None)
+    if process is None or session.config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+        return
+    files = sorted((ROOT / "tests").rglob("test_*.py"))
+    for path in turned(files, int(process["workerid"].removeprefix("gw")), process["workercount"]):
+        # What cannot be imported is told when it is collected.
+        with suppress(Exception):
+            importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

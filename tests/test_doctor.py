@@ -117,16 +117,16 @@ def test_a_wrong_option_is_a_usage_error() -> None:
 
 
 @pytest.mark.real
-def test_a_database_without_tables_and_rows_that_are_too_old(tmp_path: Path, fresh_database: str) -> None:
-    settings = written(tmp_path, nowhere().bootstrap, fresh_database)
+def test_a_database_without_tables_and_rows_that_are_too_old(tmp_path: Path, empty_database: str) -> None:
+    settings = written(tmp_path, nowhere().bootstrap, empty_database)
     findings = found(settings)
     assert findings["database"].grade is Grade.OK
     assert grades(findings, "migrations", "retention") == {Grade.BAD}
     assert "drukte db migrate" in findings["migrations"].do
-    migrate(fresh_database)
+    migrate(empty_database)
     findings = found(settings)
     assert grades(findings, *DATABASE_CHECKS) == {Grade.OK}
-    with connect(fresh_database) as connection:
+    with connect(empty_database) as connection:
         connection.execute("""
             INSERT INTO live.road_minute
                 (zone, vehicle_class, window_start, span_s, coverage, speed_coverage, status, revision)

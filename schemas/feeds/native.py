@@ -104,12 +104,12 @@ def decode_messages(bodies: Sequence[bytes], registry: Registries, source: str) 
 
 def _quickly_each(bodies: Sequence[bytes]) -> list[RawReading] | None:
     """The readings of bodies that all hold one, with the right fields and types; else None."""
-    lines = b"\n".join(bodies)
-    # A line is read by itself: without line breaks within bodies none can be completed by its neighbour.
-    if lines.count(b"\n") != len(bodies) - 1:
+    # The decoder reads on over line breaks. But a reading holds no object and a text no line break, so a brace behind
+    # one begins a reading: where every body begins so, none completes its neighbour, and none hides that it is empty.
+    if not all(map(bytes.startswith, bodies, repeat(b"{"))):
         return None
     try:
-        readings = _LINES.decode_lines(lines)
+        readings = _LINES.decode_lines(b"\n".join(bodies))
     except _NOT_QUICK:
         return None
     return readings if len(readings) == len(bodies) else None

@@ -174,9 +174,9 @@ class Grains:
             count = QUARTER_US // length + 2
             newest = np.full(len(mine), start_us + (count - 1) * length, np.int64)
             bits = np.zeros(len(mine), np.uint8)
-            for number, place in zip(range(count - 1, -1, -1), slots.newest_first(mine, newest, count), strict=True):
+            readings = slots.newest_first(mine, newest, count)
+            for number, (begin, _) in zip(range(count - 1, -1, -1), readings, strict=True):
                 round_us = (start_us // length + number) * length
-                begin = slots.begin.take(place)
                 there = (begin >= max(round_us, start_us)) & (begin < min(round_us + length, start_us + QUARTER_US))
                 bits |= there.view(np.uint8) << (number % 8)
                 if number % 8 == 0:

@@ -48,8 +48,7 @@ def _integrate(slots: Slots, channel: npt.NDArray[np.intp], interval: Ints, hold
     until_us = start_us + span_us
     round_us = until_us // interval * interval
     person_ms, covered_ms = np.zeros(len(channel)), np.zeros(len(channel), np.int64)
-    for at in slots.newest_first(channel, until_us, count):
-        begin, value = slots.begin.take(at), slots.value.take(at)
+    for begin, value in slots.newest_first(channel, until_us, count):
         # A slot of the ring may still hold a sample of its last round.
         present = (begin >= round_us) & (begin < round_us + interval)
         stood_us = np.minimum(until_us, begin + hold) - np.maximum(begin, start_us)

@@ -95,6 +95,7 @@ class Slots:
         self.lengths: Times = lengths[layout.channel_group]
         self._groups = list(zip((ends - lengths * channels).tolist(), lengths.tolist(), channels.tolist(), strict=True))
         """First slot, slots of a channel and channels of each group."""
+        self._group = layout.channel_group
         self._stride: Times = channels[layout.channel_group]
         """From a slot of a channel to its next: how many channels its group has."""
         self._first_slot: Times = (ends - lengths * channels)[layout.channel_group]
@@ -134,18 +135,31 @@ class Slots:
         turn = begin // self._interval_us[channel] % self.lengths[channel]
         return self._first_slot[channel] + turn * self._stride[channel]
 
-    def newest_first(self, channel: Channels, newest_begin: Times, slots: int) -> Iterator[npt.NDArray[np.intp]]:
-        """Positions of one slot of every channel after the other, back from the one of `newest_begin`.
+    def newest_first(self, channel: Channels, newest_begin: Times, slots: int) -> Iterator[tuple[Times, Floats]]:
+        """Begins and values of one slot of every channel after the other, back from the one of `newest_begin`.
 
-        As `gather`, but one array over the channels at a time: neighbours in memory, whatever their number.
+        As `gather`, but one array over the channels at a time: neighbours in memory, whatever their number. They
+        may be views of the slots.
         """
+        group = int(self._group[channel[0]]) if len(channel) else 0
+        numbers = newest_begin // self._interval_us[channel]
+        if self._is_whole_group(group, channel) and not np.count_nonzero(numbers != numbers[0]):
+            for number in range(int(numbers[0]), int(numbers[0]) - slots, -1):
+                at = self.of_interval(group, number)
+                yield self.begin[at], self.value[at]
+            return
         stride, first = self._stride[channel], self._first_slot[channel]
         ring = self.lengths[channel] * stride
-        at = self.slot(channel, newest_begin)
+        place = first + numbers % self.lengths[channel] * stride
         for _ in range(slots):
-            yield at
-            at = at - stride
-            at = np.where(at < first, at + ring, at)
+            yield self.begin.take(place), self.value.take(place)
+            place = place - stride
+            place = np.where(place < first, place + ring, place)
+
+    def _is_whole_group(self, group: int, channel: Channels) -> bool:
+        """Whether these channels, ascending, are all that a group has."""
+        return bool(self._groups) and len(channel) == self._groups[group][2] and not np.count_nonzero(
+            self._group[channel] != group)
 
     def put(self, new: Arrivals, store: Mask | None = None) -> Put:
         """Store readings of one group; where `store` is false only say what they would have been.

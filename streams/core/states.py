@@ -107,8 +107,7 @@ def _means_within(slots: Slots, channels: npt.NDArray[np.intp], samples: int, st
     start_us = step_us - STEP_US
     until = np.full(len(channels), step_us, np.int64)
     weighted, time = np.zeros(len(until)), np.zeros(len(until), np.int64)
-    for at in slots.newest_first(channels, until, samples):  # each holds until the one after it
-        begin, value = slots.begin.take(at), slots.value.take(at)
+    for begin, value in slots.newest_first(channels, until, samples):  # each holds until the one after it
         inside = (begin >= start_us) & (begin < until)
         held_us = np.where(inside & ~np.isnan(value), until - begin, 0)
         weighted += np.where(held_us > 0, value, 0.0) * held_us

@@ -328,8 +328,7 @@ class Partition:
         road, start_us, revision = self._revisions.noted()
         if len(road):
             self.counters["revisions"] += len(road)
-            self._rows[LiveTable.ROAD].append(
-                road_rows(self.layout, self._roads, self._slots, self._health.usable, road, start_us, revision))
+            self._tell_roads(road, start_us, revision)
 
     def _close_due(self, now_us: int) -> None:
         while True:
@@ -370,7 +369,12 @@ class Partition:
 
     def _close_roads(self, road: npt.NDArray[np.intp], start_us: npt.NDArray[np.int64], now_us: int) -> None:
         self._revisions.closed(road, start_us)
-        rows = road_rows(self.layout, self._roads, self._slots, self._health.usable, road, start_us,
-                         free_flow_km_h=self._alarm.ahead.baselines.free_flow_km_h[road])
-        self._rows[LiveTable.ROAD].append(rows)
+        rows = self._tell_roads(road, start_us)
         self._told += self._alarm.roads_closed(road, start_us, rows, now_us)
+
+    def _tell_roads(self, road: npt.NDArray[np.intp], start_us: npt.NDArray[np.int64],
+                    revision: npt.NDArray[np.int64] | None = None) -> pa.RecordBatch:
+        rows = road_rows(self.layout, self._roads, self._slots, self._health.usable, road, start_us, revision,
+                         self._alarm.ahead.baselines.free_flow_km_h[road])
+        self._rows[LiveTable.ROAD].append(rows)
+        return rows

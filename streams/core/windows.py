@@ -114,7 +114,10 @@ class Windows:
         Of recorded data a message may be older than what it holds: its sensors were heard until then.
         """
         group, channel, place, begin = new.group, new.channel, new.place, new.begin
-        self._last_heard[channel] = np.maximum(begin + new.span_us, log_time_us) if is_recorded else log_time_us
+        if is_recorded and not (group.is_instant and new.last_us <= log_time_us):
+            self._last_heard[channel] = np.maximum(new.end_us, log_time_us)
+        else:
+            self._last_heard[channel] = log_time_us
         if not group.is_instant:
             self._note_overhang(group, channel, begin + new.span_us)
         if not group.counted:

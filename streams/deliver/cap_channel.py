@@ -3,6 +3,8 @@
 
 import asyncio
 import random
+import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -89,7 +91,8 @@ class CapChannel(LineChannel):
         self._standing = standing
         self._patience = patience(deliver)
         self._renewed_us: dict[str, int] = {}
-        self._renew_at_us = 0
+        self._refused: Counter[str] = Counter()
+        self._renew_at_s = 0.0
         self._secret = receiver.secret
         self._caller = caller
         self._document = document
@@ -103,25 +106,38 @@ class CapChannel(LineChannel):
 
     async def _renew(self) -> float:
         """Tell again what stands and would expire; in how many seconds to look again."""
-        wait_us = self._renew_at_us - wall_us()
-        if wait_us > 0:
-            return wait_us / SECOND_US
-        found = self._standing.renewals()
-        self._renewed_us = {
-            told.transition.alert_id: self._renewed_us.get(told.transition.alert_id, 0) for told, _ in found}
-        for told, moment_us in found:
+        wait_s = self._renew_at_s - time.monotonic()
+        if wait_s > 0:
+            return wait_s
+        for told, moment_us in self._unrenewed():
+            if self._stopping.is_set() or self._is_news_due():
+                return 0.0  # an alarm waits for no renewal
             alert_id = told.transition.alert_id
-            if self._stopping.is_set() or self._line.holds(alert_id) or self._renewed_us[alert_id] == moment_us:
-                continue  # a transition that waits is told first
             answer = await self._post(told, moment_us)
             self._heard(answer)
             if not (answer.taken or answer.final):
+                self._refused[alert_id] += 1
                 delay_s = self._patience.delay_s(self._failures, random.random())  # noqa: S311  no secret
-                self._renew_at_us = wall_us() + round(delay_s * SECOND_US)
+                self._renew_at_s = time.monotonic() + delay_s
                 return delay_s
             self._renewed_us[alert_id] = moment_us
+            del self._refused[alert_id]
             log.info("renewed", receiver=self.name, alert=alert_id, seq=told.transition.seq, http_status=answer.status)
         return LOOK_AGAIN_S
+
+    def _unrenewed(self) -> list[tuple[Told, int]]:
+        """What to tell again now; the document that was refused most often last, so that no other waits for it."""
+        found = {told.transition.alert_id: (told, moment_us) for told, moment_us in self._standing.renewals()}
+        self._renewed_us = {alert_id: self._renewed_us.get(alert_id, 0) for alert_id in found}
+        self._refused = Counter({alert_id: self._refused[alert_id] for alert_id in found})
+        # A transition that waits is told first; a clock that was set back brings no older document.
+        due = [alert_id for alert_id, (_, moment_us) in found.items()
+               if not self._line.holds(alert_id) and self._renewed_us[alert_id] < moment_us]
+        return [found[alert_id] for alert_id in sorted(due, key=self._refused.__getitem__)]
+
+    def _is_news_due(self) -> bool:
+        next_try_us = self._line.next_try_us()
+        return next_try_us is not None and next_try_us <= wall_us()
 
     async def _send(self, waiting: Waiting) -> Answer:
         return await self._post(waiting.told, None)

@@ -24,15 +24,14 @@ def alert_routes(show: Show, desk: CommandDesk) -> list[HTTPRouteHandler]:
 
     @get("/api/alerts/{key:str}")
     async def alert(key: FromPath[str], request: AnyRequest) -> Response[bytes]:
-        found = show.alert(key, with_notes=desk.may_read_notes(request.headers.get("authorization", "")))
+        found = show.alert(key, with_notes=desk.may_read_notes(request.headers))
         if found is None:
             raise Problem(HTTPStatus.NOT_FOUND, "no alert of this id is known here; `GET /api/alerts` lists them")
         return Response(msgspec.json.encode(found), media_type=JSON)
 
     @post("/api/commands", request_max_body_size=BODY_BYTES)
     async def commands(request: AnyRequest) -> Response[bytes]:
-        receipt = await desk.take(
-            await request.body(), request.headers.get("content-type", ""), request.headers.get("authorization", ""))
+        receipt = await desk.take(await request.body(), request.headers)
         return Response(msgspec.json.encode(receipt), status_code=200 if receipt.done else 202, media_type=JSON)
 
     return [alerts, alert, commands]

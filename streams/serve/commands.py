@@ -2,7 +2,7 @@
 """Operators' commands come in: who may give one, whose partition judges it, and the fold's answer as the outcome."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from http import HTTPStatus
 from typing import Any
@@ -74,11 +74,11 @@ class CommandDesk:
         """Deliver what is queued. Blocks."""
         self._producer.close(timeout_s)
 
-    def may_read_notes(self, authorization: str) -> bool:
+    def may_read_notes(self, headers: Mapping[str, str]) -> bool:
         """Whether who asks may give any command, and so may read what operators wrote."""
-        return fits_role(self._settings, self._tokens, None, authorization)
+        return fits_role(self._settings, self._tokens, None, headers)
 
-    async def take(self, body: bytes, content_type: str, authorization: str) -> Receipt:
+    async def take(self, body: bytes, headers: Mapping[str, str]) -> Receipt:
         """Take one command; returns with the fold's answer, or after a moment without it.
 
         A command with an id that was given before gets the same answer, and is done once.
@@ -88,10 +88,10 @@ class CommandDesk:
         Problem
             With a status and what to do; 409 where the fold refused it.
         """
-        check_json(content_type)
-        self._check_allowed(authorization, None)
+        check_json(headers.get("content-type", ""))
+        self._check_allowed(headers, None)
         command, text = _decoded(body)
-        self._check_allowed(authorization, command.role)
+        self._check_allowed(headers, command.role)
         site = self._site(command)
         partitions = self._partitions(site)
         outcome = self._board.outcomes.answer(command.id, partitions)
@@ -100,8 +100,8 @@ class CommandDesk:
             outcome = await self._board.outcomes.wait(command.id, partitions, OUTCOME_S)
         return _receipt(command, outcome)
 
-    def _check_allowed(self, authorization: str, role: str | None) -> None:
-        check_role(self._settings, self._tokens, role, authorization,
+    def _check_allowed(self, headers: Mapping[str, str], role: str | None) -> None:
+        check_role(self._settings, self._tokens, role, headers,
                    "no role may give commands here; see serve.command_tokens")
 
     def _site(self, command: OperatorCommand) -> str:

@@ -29,8 +29,8 @@ API_VERSION = "1.0.0"
 RETRY_S = 5
 EVENT_STREAM = "text/event-stream"
 JSON = "application/json"
-ASSETS = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
-"""Media types of the page's own files, by ending."""
+ASSETS = {".js": "text/javascript", ".css": "text/css"}
+"""Media types of the page's own files, by ending; the charset, UTF-8, is added to them."""
 HEADERS = {
     # Everything the page needs stands in its own files; nothing else is loaded, run or framed.
     "content-security-policy": (
@@ -68,7 +68,7 @@ def make_app(show: Show, desk: SightingDesk, purges: PurgeDesk, commands: Comman
         if show.city.sha256 not in drawn:
             drawn.clear()
             drawn[show.city.sha256] = page(_asset("page.html"), show.city.file).encode()
-        return Response(drawn[show.city.sha256], media_type="text/html; charset=utf-8")
+        return Response(drawn[show.city.sha256], media_type="text/html")
 
     @get("/events")
     async def events() -> StreamedResponse:
@@ -86,8 +86,7 @@ def make_app(show: Show, desk: SightingDesk, purges: PurgeDesk, commands: Comman
 
     @post("/api/sightings", request_max_body_size=BODY_BYTES)
     async def sightings(request: AnyRequest) -> Response[bytes]:
-        receipt = await desk.take(
-            await request.body(), request.headers.get("content-type", ""), request.headers.get("authorization", ""))
+        receipt = await desk.take(await request.body(), request.headers)
         return Response(msgspec.json.encode(receipt), status_code=202, media_type=JSON)
 
     @post("/api/sensors/{key:str}/purge", request_max_body_size=BODY_BYTES)

@@ -27,28 +27,42 @@ def is_on_loopback(settings: Settings) -> bool:
     return settings.serve.host in _LOOPBACK
 
 
-def fits_role(settings: Settings, tokens: Mapping[Role, Sequence[str]], role: Role | None, authorization: str) -> bool:
-    """Whether the token fits `role`, or any role at all; without tokens only a service on loopback takes any.
+def _is_asked_as_loopback(headers: Mapping[str, str]) -> bool:
+    """Whether the service was asked by a name of this machine.
+
+    A page of another origin whose name was made to point here is of our origin to its browser, but asks by that name.
+    """
+    host = headers.get("host", "")
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    return not host or name.lower() in _LOOPBACK
+
+
+def fits_role(settings: Settings, tokens: Mapping[Role, Sequence[str]], role: Role | None,
+              headers: Mapping[str, str]) -> bool:
+    """Whether the token fits `role`, or any role at all; without tokens a service takes any on loopback, by that name.
 
     Parameters
     ----------
     tokens : mapping of role to list of str
         Hashes.
     role : str, optional
-    authorization : str
-        The header.
+    headers : mapping
+        Of the request.
     """
     if not tokens:
-        return is_on_loopback(settings)
+        return is_on_loopback(settings) and _is_asked_as_loopback(headers)
     roles = tokens.values() if role is None else [tokens.get(role, [])]
-    return fits_any(bearer_token(authorization), [one for hashes in roles for one in hashes])
+    return fits_any(bearer_token(headers.get("authorization", "")), [one for hashes in roles for one in hashes])
 
 
-def check_role(settings: Settings, tokens: Mapping[Role, Sequence[str]], role: Role | None, authorization: str,
-               nobody: str) -> None:
+def check_role(settings: Settings, tokens: Mapping[Role, Sequence[str]], role: Role | None,
+               headers: Mapping[str, str], nobody: str) -> None:
     """Raise `Problem` where the token does not fit, as in `fits_role`; `nobody` says what no role may do."""
-    if fits_role(settings, tokens, role, authorization):
+    if fits_role(settings, tokens, role, headers):
         return
+    if not tokens and is_on_loopback(settings):
+        raise Problem(HTTPStatus.FORBIDDEN, "without tokens this is taken only from who asks for 127.0.0.1, [::1] or "
+                      "localhost; ask so, or set tokens below `serve` in drukte.toml")
     if not tokens:
         raise Problem(HTTPStatus.FORBIDDEN, nobody)
     raise Problem(HTTPStatus.UNAUTHORIZED, "the token does not fit this role", headers={"WWW-Authenticate": "Bearer"})

@@ -23,7 +23,7 @@ from streams.worker.credentials import broker_credentials
 from streams.worker.effects import Outgoing, dead_letter, in_messages, outgoing
 from streams.worker.folds import Fold, Folds
 from streams.worker.gaps import Gap, gap_letter, log_time_text
-from streams.worker.monitor import QuietMonitor
+from streams.worker.lean import QuietMonitor, Untouched
 from streams.worker.offsets import OwnOffsetsTransport
 from streams.worker.publish import Publisher
 from streams.worker.restore import Restorer
@@ -78,7 +78,7 @@ def make_app(settings: Settings, city: City, folds: Folds, instance: str, data_f
     )
     app.transport = OwnOffsetsTransport(urls, app, folds, Restorer(kafka, folds.cities), Adopter(settings, city))
     worker = FoldingWorker(app, folds)
-    site_log = app.topic(Topic.SITE_LOG.value, key_serializer="raw", value_serializer="raw")
+    site_log = app.topic(Topic.SITE_LOG.value, schema=Untouched())
     app.agent(site_log, name="fold")(worker.fold)
     app.on_partitions_revoked.connect(worker.on_revoked, weak=False)
     app.timer(WATCH_S, name="watch")(worker.watch)

@@ -284,13 +284,18 @@ def test_space_means_are_joined_as_distance_over_time() -> None:
     assert row["speed_km_h"] == pytest.approx(20 / 0.3)
 
 
-def test_a_speed_is_in_percent_of_the_highest_usual_one() -> None:
-    play = road_player()
+def know_free_flow(play: Player) -> None:
+    """Let 120 km/h be the highest usual speed."""
     usual = baseline_rows(1, 80.0, kind=PlaceKind.ROAD, measure=Metric.SPEED)
     usual.middle[0, :40] = 120
     usual.middle[0, 300:] = np.nan
     at_night = replace(usual, place=np.array([play.city.ids[IdKind.ZONE][SITE]], np.int32), vehicle_class=[ANY_VEHICLE])
     play.partition.step(LogMessage(Kind.BASELINE, at_us(1), Clock.DATA, 1, "test", "1", baseline=at_night), at_us(1))
+
+
+def test_a_speed_is_in_percent_of_the_highest_usual_one() -> None:
+    play = road_player()
+    know_free_flow(play)
     play.restart()
     road(play, 100, 0, {1: (600, 90), 2: (600, 90)})
     [row] = play.rows(LiveTable.ROAD, SITE)
@@ -339,6 +344,17 @@ def test_a_late_lane_revises_its_road_and_a_correction_again() -> None:
     assert [(row["vehicles"], row["coverage"], row["revision"]) for row in rows] == [
         (14.0, 0.5, 0), (20.0, 1.0, 1), (21.0, 1.0, 2)]
     assert play.partition.counters["late"] == 2  # of the minute before the log began
+
+
+def test_a_revised_road_row_tells_the_percent_of_free_flow_as_well() -> None:
+    play = road_player()
+    know_free_flow(play)
+    road(play, 50, -60, {2: (60, 80)})
+    road(play, 100, 0, {1: (600, 90)})
+    play.tick(215)
+    road(play, 220, 0, {2: (600, 30)})
+    rows = [row for row in play.rows(LiveTable.ROAD, SITE) if row["window_start"] == 0]
+    assert [(row["percent_of_free_flow"], row["revision"]) for row in rows] == [(75.0, 0), (50.0, 1)]
 
 
 def test_rows_about_people_are_never_revised() -> None:

@@ -40,7 +40,6 @@ def kept(connection: storage.Connection) -> list[str]:
 
 
 def test_a_look_stays_for_two_years_and_cannot_be_changed(fresh_database: str, tmp_path: Path) -> None:
-    storage.migrate(fresh_database)
     with storage.connect(fresh_database, "test") as connection:
         for _ in range(2):  # what is written again is the same
             written(connection, dt.timedelta(), dt.timedelta(days=700), dt.timedelta(days=740))
@@ -62,7 +61,6 @@ def test_a_look_stays_for_two_years_and_cannot_be_changed(fresh_database: str, t
 
 
 def test_a_look_reaches_the_officer_through_a_running_writer(fresh_database: str, tmp_path: Path) -> None:
-    storage.migrate(fresh_database)
     broker = MockBroker()
     settings = tmp_path / "drukte.toml"
     settings.write_text(f'city = "unused.toml"\n[database]\nuri = "{fresh_database}"\n')

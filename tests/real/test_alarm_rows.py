@@ -31,14 +31,7 @@ def ago_us(age: dt.timedelta) -> int:
     return round((dt.datetime.now(dt.UTC) - age).timestamp() * 1e6)
 
 
-@pytest.fixture
-def migrated(fresh_database: str) -> str:
-    storage.migrate(fresh_database)
-    return fresh_database
-
-
 def test_flags_and_reasons_are_stored_and_rows_of_before_have_none(fresh_database: str) -> None:
-    storage.migrate(fresh_database)
     with storage.connect(fresh_database) as session:
         # As a writer of before the flags wrote it.
         old = "INSERT INTO live.{} (alert_id, seq, site, place, rule, severity, measure, unit, level_from, level_to, " \
@@ -67,13 +60,13 @@ def test_flags_and_reasons_are_stored_and_rows_of_before_have_none(fresh_databas
         assert then == (False, None)
 
 
-def test_outcomes_stand_and_are_kept_as_long_as_alerts(migrated: str) -> None:
+def test_outcomes_stand_and_are_kept_as_long_as_alerts(fresh_database: str) -> None:
     buffer = RowBuffer()
     buffer.add(outcome_message(outcome("a", at_us=ago_us(700 * DAY)), partition=1, offset=0))
     buffer.add(outcome_message(outcome("a", at_us=ago_us(700 * DAY), done=Done.REFUSED, reason="no such rule"),
                                partition=2, offset=1))
     buffer.add(outcome_message(outcome("b", at_us=ago_us(731 * DAY)), offset=2))
-    with storage.connect(migrated) as session:
+    with storage.connect(fresh_database) as session:
         for _ in range(2):
             write_buffer(session, buffer)
         stored = "SELECT command_id, partition, done, reason, role FROM live.command_outcome ORDER BY 1, 2"
@@ -85,12 +78,12 @@ def test_outcomes_stand_and_are_kept_as_long_as_alerts(migrated: str) -> None:
         assert [row[0] for row in session.execute(stored)] == ["a", "a"]
 
 
-def test_notes_are_kept_a_week_whatever_their_stamp_says(migrated: str) -> None:
+def test_notes_are_kept_a_week_whatever_their_stamp_says(fresh_database: str) -> None:
     buffer = RowBuffer()
     ages = {"new": 6 * DAY, "old": 8 * DAY, "ahead": -400 * DAY}
     for offset, (named, age) in enumerate(ages.items()):
         buffer.add(note_message(note(id=named, at_us=ago_us(age)), offset))
-    with storage.connect(migrated) as session:
+    with storage.connect(fresh_database) as session:
         for _ in range(2):
             write_buffer(session, buffer)
         text = session.execute("SELECT text FROM live.note WHERE id = 'new'").fetchall()
@@ -103,8 +96,8 @@ def test_notes_are_kept_a_week_whatever_their_stamp_says(migrated: str) -> None:
         assert session.execute(ids).fetchall() == []
 
 
-def test_operations_alone_read_notes_and_the_writer_can_write_them(migrated: str) -> None:
-    with storage.connect(migrated) as session:
+def test_operations_alone_read_notes_and_the_writer_can_write_them(fresh_database: str) -> None:
+    with storage.connect(fresh_database) as session:
         session.execute("SET ROLE drukte_writer")
         buffer = RowBuffer()
         buffer.add(note_message(note()))
@@ -123,8 +116,8 @@ def test_operations_alone_read_notes_and_the_writer_can_write_them(migrated: str
             session.execute("DELETE FROM live.note")
 
 
-def test_a_text_that_no_column_can_hold_is_refused_without_a_word_of_it(migrated: str) -> None:
-    database = Database(migrated)
+def test_a_text_that_no_column_can_hold_is_refused_without_a_word_of_it(fresh_database: str) -> None:
+    database = Database(fresh_database)
     buffer = RowBuffer()
     buffer.add(note_message(note(text="Jan\x00")))
     try:

@@ -25,7 +25,6 @@ def buffer(offset: int, *records: ContextRecord) -> RowBuffer:
 
 
 def test_the_newest_version_stands_and_what_is_over_goes(fresh_database: str) -> None:
-    storage.migrate(fresh_database)
     with storage.connect(fresh_database, "test") as connection:
         line = record("line", place=[[(4.30, 52.0), HERE, (4.34, 52.1)]], ends_us=None)
         for offset, one in enumerate((record(version=2, what="new"), record(version=1, what="old"), line,

@@ -220,7 +220,6 @@ def test_a_process_that_is_stopped_and_started_tells_nothing_twice(tmp_path: Pat
 
 
 def test_records_reach_the_database_once(kafka: KafkaSettings, fresh_database: str) -> None:
-    storage.migrate(fresh_database)
     settings = Settings(
         city=Path("unused.toml"), kafka=kafka, database=DatabaseSettings(uri=fresh_database)
     )
@@ -251,7 +250,6 @@ def test_records_reach_the_database_once(kafka: KafkaSettings, fresh_database: s
 
 
 def test_records_are_kept_as_long_as_alerts_and_readers_may_see_them(fresh_database: str) -> None:
-    storage.migrate(fresh_database)
     now_us = wall_us()
     buffer = RowBuffer()
     for seq, days in ((1, 731), (2, 300)):

@@ -25,7 +25,6 @@ pytestmark = pytest.mark.real
 
 @pytest.fixture
 def chain(fresh_database: str, kafka_bootstrap: str, make_topics: MakeTopics) -> Iterator[Chain]:
-    storage.migrate(fresh_database)
     make_topics(Topic.LIVE, Topic.ALERTS, Topic.DELIVERIES, Topic.SEALS, partitions=PARTITIONS, settings=LARGE)
     make_topics(Topic.DEAD_LETTERS, Topic.ACCESS, Topic.NOTES, Topic.LEDGER)
     made = Chain(kafka_bootstrap, fresh_database)

@@ -98,7 +98,6 @@ def _settings(kafka: KafkaSettings, uri: str) -> Settings:
 
 @pytest.fixture
 def database(fresh_database: str) -> str:
-    storage.migrate(fresh_database)
     return fresh_database
 
 

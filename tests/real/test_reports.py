@@ -28,7 +28,6 @@ OPEN, OVER, LONG_AGO = "a" * 16, "b" * 16, "c" * 16
 @pytest.fixture
 def reader(fresh_database: str) -> str:
     """Address of a database with an evening in it, for an account that may only read."""
-    storage.migrate(fresh_database)
     plein = CITY.ids[IdKind.ZONE]["plein"]
     buffer = RowBuffer()
     buffer.add(live_message(LiveTable.ZONE, zone_row(plein, 0, level=1), zone_row(plein, 59, level=2)))

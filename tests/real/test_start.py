@@ -13,7 +13,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from schemas.ids import HEADER
 from streams.city_files import assign_ids
-from streams.storage import migrate
 from tests.chaos.crew import Watched
 from tests.cities import SMALL_TOML
 from tests.services.cache import kafka_dir
@@ -73,7 +72,6 @@ def test_they_wait_for_the_broker_stop_when_told_and_go_on(
     (tmp_path / "klein.toml").write_text(SMALL_TOML)
     (tmp_path / "klein.ids").write_text(HEADER)
     assign_ids(tmp_path / "klein.toml")
-    migrate(fresh_database)
     ports = settings(tmp_path, "drukte.toml", kafka, fresh_database)
     others = settings(tmp_path, "other.toml", kafka, fresh_database)
     waiting, told = started(tmp_path, "drukte.toml"), started(tmp_path, "other.toml")

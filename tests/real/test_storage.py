@@ -104,23 +104,23 @@ def test_a_second_migration_does_nothing_and_two_at_once_do_it_once(databases: D
     assert storage.migration_status(uri).pending == []
 
 
-def test_a_killed_migration_does_not_lock_the_next_one_out(fresh_database: str) -> None:
-    storage.migration_status(fresh_database)
-    with storage.connect(fresh_database) as session:
+def test_a_killed_migration_does_not_lock_the_next_one_out(empty_database: str) -> None:
+    storage.migration_status(empty_database)
+    with storage.connect(empty_database) as session:
         session.execute("INSERT INTO yoyo_lock (locked, ctime, pid) VALUES (1, now(), 1)")
-    assert storage.migrate(fresh_database)
+    assert storage.migrate(empty_database)
 
 
-def test_a_migration_that_fails_says_so_and_leaves_nothing(fresh_database: str) -> None:
-    with storage.connect(fresh_database) as session:
+def test_a_migration_that_fails_says_so_and_leaves_nothing(empty_database: str) -> None:
+    with storage.connect(empty_database) as session:
         session.execute("CREATE SCHEMA engine")
     with pytest.raises(FatalError, match="engine"):
-        storage.migrate(fresh_database)
-    with storage.connect(fresh_database) as session:
+        storage.migrate(empty_database)
+    with storage.connect(empty_database) as session:
         found = session.execute("SELECT to_regnamespace('live')").fetchone()
         assert found == (None,)
         session.execute("DROP SCHEMA engine")
-    assert storage.migrate(fresh_database)
+    assert storage.migrate(empty_database)
 
 
 def test_time_bucket_of_plain_postgresql_equals_the_real_one(databases: Databases) -> None:
@@ -228,21 +228,21 @@ def test_a_city_fills_places_and_a_newer_version_renames_them(migrated: str) -> 
     assert sorted(versions) == [(4,), (5,), (5,)]
 
 
-def test_the_command_migrates_shows_and_drops(fresh_database: str) -> None:
+def test_the_command_migrates_shows_and_drops(empty_database: str) -> None:
     runner = CliRunner()
-    before = runner.invoke(app, ["status", "--uri", fresh_database])
+    before = runner.invoke(app, ["status", "--uri", empty_database])
     assert before.exit_code == 1
     assert "missing 0001.live" in before.output
-    undone = runner.invoke(app, ["retention", "--uri", fresh_database])
+    undone = runner.invoke(app, ["retention", "--uri", empty_database])
     assert undone.exit_code == 1
     assert "drukte db migrate" in undone.output
-    done = runner.invoke(app, ["migrate", "--uri", fresh_database])
+    done = runner.invoke(app, ["migrate", "--uri", empty_database])
     assert (done.exit_code, done.output.splitlines()[0]) == (0, "applied 0001.live")
-    assert runner.invoke(app, ["migrate", "--uri", fresh_database]).output == "nothing to do\n"
-    after = runner.invoke(app, ["status", "--uri", fresh_database])
+    assert runner.invoke(app, ["migrate", "--uri", empty_database]).output == "nothing to do\n"
+    after = runner.invoke(app, ["status", "--uri", empty_database])
     assert after.exit_code == 0
     assert "edition: TimescaleDB" in after.output
-    assert runner.invoke(app, ["retention", "--uri", fresh_database]).exit_code == 0
+    assert runner.invoke(app, ["retention", "--uri", empty_database]).exit_code == 0
 
 
 def test_a_database_that_is_away_is_transient_and_an_address_that_is_none_is_fatal() -> None:

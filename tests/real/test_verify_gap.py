@@ -12,7 +12,6 @@ import pytest
 
 from schemas.log import Clock, Topic
 from streams.settings import ClockSettings, DatabaseSettings, KafkaSettings, Settings
-from streams.storage import migrate
 from streams.topics import topic_plans
 from streams.verify.comparison import Difference, Report, Watch
 from streams.verify.run import verify
@@ -36,7 +35,6 @@ CLOSED_STEPS = 18
 
 @pytest.fixture
 def settings(kafka_bootstrap: str, fresh_database: str) -> Settings:
-    migrate(fresh_database)
     return Settings(
         city=Path("unused.toml"), kafka=KafkaSettings(bootstrap=kafka_bootstrap, partitions=PARTITIONS),
         database=DatabaseSettings(uri=fresh_database), clock=ClockSettings(kind=Clock.DATA),

@@ -419,11 +419,11 @@ def test_it_stops_while_the_database_is_away(kafka_bootstrap: str) -> None:
     running.stop()
 
 
-def test_the_mock_cluster_will_do(fresh_database: str) -> None:
-    storage.migrate(fresh_database, timescale=False)
+def test_the_mock_cluster_will_do(empty_database: str) -> None:
+    storage.migrate(empty_database, timescale=False)
     owner = Producer({"test.mock.num.brokers": 1})
     [broker] = owner.list_topics(timeout=10).brokers.values()
-    chain = Chain(f"{broker.host}:{broker.port}", fresh_database, mock=True)
+    chain = Chain(f"{broker.host}:{broker.port}", empty_database, mock=True)
     chain.start()
     try:
         chain.rows(LiveTable.ZONE, zone_row(), partition=3)

@@ -75,6 +75,7 @@ class KafkaContainer:
             "CONTROLLER_QUORUM_VOTERS": f"1@localhost:{controller_port}",
             "AUTO_CREATE_TOPICS_ENABLE": "false",
             "OFFSETS_TOPIC_REPLICATION_FACTOR": "1",
+            "OFFSETS_TOPIC_NUM_PARTITIONS": "1",
             "TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
             "TRANSACTION_STATE_LOG_MIN_ISR": "1",
             "GROUP_INITIAL_REBALANCE_DELAY_MS": "0",

@@ -5,6 +5,7 @@ import base64
 import signal
 import subprocess
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from streams.door_settings import ServerTls
 from tests.services.process import Process, ServiceError, free_port
 
 START_LIMIT_S = 60.0
+SHORT_LIVED = ("-XX:TieredStopAtLevel=1",)
+"""A broker of a few minutes never wins back the time of the better compiler."""
 
 PROPERTIES = """\
 process.roles=broker,controller
@@ -28,9 +31,12 @@ controller.quorum.bootstrap.servers=127.0.0.1:{controller_port}
 log.dirs={data}
 auto.create.topics.enable=false
 offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
 transaction.state.log.replication.factor=1
+transaction.state.log.num.partitions=1
 transaction.state.log.min.isr=1
 share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.num.partitions=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 """
@@ -93,9 +99,14 @@ class KafkaServer:
     folder : Path
         An empty folder for settings, data and log.
     secured : Secured, optional
+    options : sequence of str, optional
+        Of the virtual machine; without any it compiles what runs often as well as it can.
     """
 
-    def __init__(self, jars: Path, folder: Path, secured: Secured | None = None) -> None:
+    def __init__(
+        self, jars: Path, folder: Path, secured: Secured | None = None, options: Sequence[str] = SHORT_LIVED
+    ) -> None:
+        self._options = tuple(options)
         self._class_path = str(jars / "*")
         self._folder = folder
         self._settings = folder / "server.properties"
@@ -112,7 +123,7 @@ class KafkaServer:
     def _format(self, more: list[str]) -> None:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         ended = subprocess.run(
-            ["java", "-cp", self._class_path, "kafka.tools.StorageTool", "format",
+            ["java", *SHORT_LIVED, "-XX:+UseSerialGC", "-cp", self._class_path, "kafka.tools.StorageTool", "format",
              f"--cluster-id={cluster}", "--config", self._settings, "--standalone", *more],
             capture_output=True, text=True, check=False,
         )
@@ -122,7 +133,7 @@ class KafkaServer:
     def start(self) -> None:
         """Start the broker and return when it answers; raises `ServiceError`."""
         self._process = Process(
-            ["java", "-Xmx512m", "-XX:+UseSerialGC", "-Dlog4j2.level=INFO",
+            ["java", "-Xmx512m", "-XX:+UseSerialGC", *self._options, "-Dlog4j2.level=INFO",
              "-cp", self._class_path, "kafka.Kafka", self._settings],
             self._folder / "broker.log",
         )

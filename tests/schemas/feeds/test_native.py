@@ -249,6 +249,12 @@ def test_messages_are_judged_one_by_one() -> None:
     [b'{"sensor":"teller-plein-straat","metric":"in",', b'"from":"2026-06-01T11:04:00Z",',
      b'"to":"2026-06-01T11:05:00Z","value":21}', b"%(good)b,%(good)b", b"%(good)b\n%(good)b"],
     [b"", b"%(good)b\n%(good)b"],
+    [b"%(good)b%(good)b", b""],
+    [b"", b"%(good)b %(good)b"],
+    [b'{"sensor":"teller-plein-straat","metric":"in",', b'"from":"2026-06-01T11:04:00Z",'
+     b'"to":"2026-06-01T11:05:00Z","value":21}%(good)b'],
+    [b'{"metric":"in', b'{","sensor":"x","from":"2026-06-01T11:04:00Z","to":"","value":21}%(good)b'],
+    [b'{"sensor":', b"%(good)b", b"%(good)b\r%(good)b"],
     [b"%(good)b\n", b"%(good)b %(good)b"],
     [b"%(good)b,", b"%(good)b"],
 ])
