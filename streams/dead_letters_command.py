@@ -32,6 +32,7 @@ _SECONDS = {"m": 60, "h": 3_600, "d": 86_400}
 SettingsFile = Annotated[
     Path | None, typer.Option("--settings", help="Settings file; else $DRUKTE_SETTINGS, else ./drukte.toml.")
 ]
+LetterId = Annotated[str, typer.Argument(help="Id of the letter; `drukte dead-letters list` shows it.")]
 Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
 log = structlog.get_logger(__name__)
 
@@ -83,7 +84,7 @@ def list_letters(
 
 
 @app.command()
-def show(letter: str, json: Json = False, settings: SettingsFile = None) -> None:
+def show(letter: LetterId, json: Json = False, settings: SettingsFile = None) -> None:
     """Show one letter: reason, place and what to do. Never the body; the look is logged."""
     from streams.dead_letters import read_bodies, read_letters
     loaded = load_settings(settings)

@@ -37,7 +37,7 @@ def try_file(
                                               dir_okay=False)] = None,
     source: Annotated[str | None, typer.Option("--source", help="Key of the source in the city file, or in the "
                                                "entry; needed where several speak the format.")] = None,
-    entry: Annotated[Path | None, typer.Option("--entry", help="TOML with a [sources.KEY] table as it will stand in "
+    entry: Annotated[Path | None, typer.Option("--entry", help="TOML with a \\[sources.KEY] table as it will stand in "
                                                "the city file, such as the columns of a CSV.", exists=True,
                                                dir_okay=False)] = None,
     timezone: Annotated[str | None, typer.Option("--timezone", help="Of stamps without an offset.")] = None,

@@ -22,7 +22,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 
 @app.command()
 def check(
-    file: Annotated[Path, typer.Argument(help="CSV in Amsterdam's layout, or TOML with [profiles.NAME].",
+    file: Annotated[Path, typer.Argument(help="CSV in Amsterdam's layout, or TOML with \\[profiles.NAME].",
                                          exists=True, dir_okay=False)],
     as_json: JsonOption = False,
 ) -> None:

@@ -15,7 +15,8 @@ def service_url(url: str | None, settings: Path | None) -> str:
         return url
     from streams.settings import load_settings
     serve = load_settings(settings).serve
-    return f"{'http' if serve.tls is None else 'https'}://{serve.host}:{serve.port}"
+    host = f"[{serve.host}]" if ":" in serve.host else serve.host
+    return f"{'http' if serve.tls is None else 'https'}://{host}:{serve.port}"
 
 
 def ask_service(url: str, method: str, path: str, token: str | None = None, body: dict[str, Any] | None = None, *,

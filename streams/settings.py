@@ -147,8 +147,8 @@ class ServeSettings(_Strict, frozen=True, kw_only=True):
     """The page: `host` and `port` where it listens, `tls` where it does so with a certificate.
 
     `sighting_tokens` are hashes of tokens (`sha256:HEX`) by role: who may tell sightings. Without any a page on
-    loopback takes them from everybody there, any other page from nobody. `command_tokens` are the same for operators'
-    commands and for the text of notes, by role as commands name it.
+    loopback takes them from everybody who asks for it by a loopback name, any other page from nobody. `command_tokens`
+    are the same for operators' commands and for the text of notes, by role as commands name it.
     """
 
     host: str = "127.0.0.1"

@@ -4,10 +4,11 @@
 import sys
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote, urlencode
 
 import typer
 
-from schemas.errors import DrukteError, TransientError
+from streams.service_client import ask_service, service_url
 
 ANSWER_S = 15.0
 
@@ -30,7 +31,7 @@ def time_to_empty(
     ] = None,
 ) -> None:
     """How long a zone needs to empty: `drukte zone time-to-empty plein --shut poort-4`."""
-    told = ask_time_to_empty(url or _address(settings), zone, shut or [])
+    told = ask_time_to_empty(service_url(url, settings), zone, shut or [])
     whole = "cannot say" if told["site_minutes"] is None else f"{told['site_minutes']:g} min"
     known = "not known" if told["people_at_most"] is None else f"at most {told['people_at_most']}"
     sys.stdout.write(
@@ -58,23 +59,6 @@ def ask_time_to_empty(url: str, zone: str, shut: list[str]) -> dict[str, Any]:
     DrukteError
         It knows no such zone or gate.
     """
-    from urllib.parse import quote
-
-    import httpx
-    try:
-        answer = httpx.get(f"{url.rstrip('/')}/api/zones/{quote(zone, safe='')}/empty", params={"shut": shut},
-                           timeout=ANSWER_S)
-        document: dict[str, Any] = answer.json()
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        what = f"{url} does not answer ({type(error).__name__})"
-        raise TransientError(f"{what}; does `drukte serve` run there?") from None
-    if answer.status_code != httpx.codes.OK:
-        text = f"no answer ({answer.status_code}): {document.get('detail', 'no reason was given')}"
-        raise TransientError(text) if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR else DrukteError(text)
-    return document
-
-
-def _address(settings: Path | None) -> str:
-    from streams.settings import load_settings
-    serve = load_settings(settings).serve
-    return f"{'http' if serve.tls is None else 'https'}://{serve.host}:{serve.port}"
+    path = f"/api/zones/{quote(zone, safe='')}/empty"
+    query = urlencode({"shut": shut}, doseq=True)
+    return ask_service(url, "GET", f"{path}?{query}", answer_s=ANSWER_S, refused="no answer")

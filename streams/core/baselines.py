@@ -138,7 +138,6 @@ class Baselines:
         self.free_flow_km_h = self._free_flow(mine)
         self._encoded, self._found = None, None
 
-
     def _free_flow(self, mine: Sequence[tuple[_Key, int]]) -> Floats:
         """The highest median speed of each road over its quarters of the week."""
         found = np.full(self._places, np.nan)

@@ -97,6 +97,11 @@ class SwapWatch:
         for name in ("net", "score", "looks"):
             getattr(self, name)[..., gates[0]] = getattr(old, name)[..., gates[1]]
 
+    def mended(self, gate: int) -> None:
+        """Hold nothing against a gate whose counts are read another way from now on."""
+        self.net[:, gate] = 0.0
+        self.score[gate], self.looks[gate] = 0.0, 0
+
     def minute(self, gate_net: Floats, row_net: Floats, spread: Floats, chance: Floats) -> None:
         """Take a closed minute in.
 

@@ -118,6 +118,11 @@ class Exchange:
         self.shift[:, beside] = self.unsure[beside] = 0.0
         self.belief[beside.any(axis=0)] = PRIOR
 
+    def mended(self, gate: int) -> None:
+        """Begin anew with a gate alone: from now on its counts are read another way."""
+        self.shift[:, :, gate] = self.unsure[:, gate] = 0.0
+        self.belief[gate] = PRIOR
+
     def widened(self, people: Floats, variance: Floats, lower: Floats, upper: Floats) -> tuple[Floats, Floats]:
         """Bounds [row] of both stories together, where the second is likely enough to matter."""
         lower, upper = lower.copy(), upper.copy()

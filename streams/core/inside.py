@@ -114,6 +114,7 @@ class Inside:
         joined = self.gates.zones
         self._gates_of_zone = np.bincount(joined[joined >= 0], minlength=zones)
         self.zone = np.flatnonzero(self._gates_of_zone)
+        self._mounting = _mounting(city, layout, self.gates.place)
         self._view_sd = _view_sd(city, layout, zones)
         self._empty_minute = _empty_minutes(city, layout, zones)
         self._timezone = ZoneInfo(city.file.timezone)
@@ -137,7 +138,13 @@ class Inside:
         gate, old_gate = np.flatnonzero(stays), old._number[was[stays]]
         for name in ("_in", "_out", "_coverage", "_late_in", "_late_out"):
             getattr(self, name)[..., gate] = getattr(old, name)[..., old_gate]
-        self._next_minute, self.swapped = old._next_minute, old.swapped
+        self._next_minute = old._next_minute
+        mended = [at for at, then in zip(gate.tolist(), old_gate.tolist(), strict=True)
+                  if self._mounting[at] != old._mounting[then]]
+        for at in mended:
+            self.occupancy.mended(at)
+        keys = {self._layout.place_key[self.gates.place[at]] for at in mended}
+        self.swapped = [key for key in old.swapped if key not in keys]
         self.said = [one for one in old.said if one.zone in self._zone_number]
 
     def start(self, open_start: Ints) -> None:
@@ -264,6 +271,17 @@ class Inside:
         }, {"percent_low": unknown, "percent_high": unknown, "correction": correction == "",
             "density_low_per_m2": unseen, "density_high_per_m2": unseen})
         return InsideMinute(zone, minute * MINUTE_US, low, high, share, rows)
+
+
+def _mounting(city: City, layout: Layout, place: Places) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Of every gate what it joins, and which of its sensors the city file says to be mounted the wrong way round."""
+    turned: dict[str, list[str]] = {}
+    for key, sensor in city.file.sensors.items():
+        if sensor.swapped and sensor.gate is not None:
+            turned.setdefault(sensor.gate, []).append(key)
+    keys = [layout.place_key[at] for at in place]
+    gates = city.file.gates
+    return [(gates[key].from_, gates[key].to, tuple(sorted(turned.get(key, ())))) for key in keys]
 
 
 def _view_sd(city: City, layout: Layout, zones: int) -> Floats:

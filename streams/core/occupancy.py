@@ -147,6 +147,12 @@ class Occupancy:
         people, variance = self._sums()
         condition(self.mean, self.covariance, fresh, people[fresh], variance[fresh])
 
+    def mended(self, gate: int) -> None:
+        """Take a gate's counts as they come again: the city file says anew how it is mounted, or what it joins."""
+        self.is_reversed[gate] = False
+        self.watch.mended(gate)
+        self.exchange.mended(gate)
+
     def minute(self, start_us: int, in_count: Floats, out_count: Floats,
                coverage: Floats) -> tuple[list[Correction], list[Swapped]]:
         """Take a closed minute of all gates in; for counts that come late, their own arrays with coverage 1.

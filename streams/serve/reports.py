@@ -18,7 +18,7 @@ from streams.http_problem import AnyRequest, Problem
 from streams.serve.show import Show
 from streams.settings import Settings
 
-JSON, TEXT = "application/json", "text/plain; charset=utf-8"
+JSON, TEXT = "application/json", "text/plain"
 AT_ONCE = 2
 """Reports that are made at the same time; more wait, so that nobody takes all connections of the database."""
 

@@ -3,7 +3,7 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Annotated
 
@@ -81,7 +81,7 @@ class SightingDesk:
         """Deliver what is queued. Blocks."""
         self._producer.close(timeout_s)
 
-    async def take(self, body: bytes, content_type: str, authorization: str) -> Receipt:
+    async def take(self, body: bytes, headers: Mapping[str, str]) -> Receipt:
         """Take one sighting; returns when the broker has it.
 
         Raises
@@ -89,16 +89,16 @@ class SightingDesk:
         Problem
             With a status and what to do.
         """
-        check_json(content_type)
-        self._check_allowed(authorization, None)
+        check_json(headers.get("content-type", ""))
+        self._check_allowed(headers, None)
         told = _decoded(body)
-        self._check_allowed(authorization, told.role)
+        self._check_allowed(headers, told.role)
         city = self._city()
         sighting = self._checked(told, city)
         return await self._send(sighting, city)
 
-    def _check_allowed(self, authorization: str, role: Role | None) -> None:
-        check_role(self._settings, self._tokens, role, authorization,
+    def _check_allowed(self, headers: Mapping[str, str], role: Role | None) -> None:
+        check_role(self._settings, self._tokens, role, headers,
                    "no role may tell sightings here; see serve.sighting_tokens")
 
     def _checked(self, told: Told, city: City) -> Sighting:

@@ -13,8 +13,10 @@ from msgspec.structs import replace
 from schemas.alert import Cause, State
 from schemas.city import City, Grain
 from schemas.city_change import zone_map
+from schemas.command import SetOccupancy
 from schemas.errors import RefusedError
 from schemas.ids import IdKind, Ids
+from schemas.live import LiveTable
 from schemas.reading import Metric
 from schemas.seal import Group, Seal
 from streams.core.snapshot import dump, load
@@ -202,3 +204,24 @@ def test_restarts_around_a_change_change_nothing(restart_at: set[int], change_at
         return [said(effect) for effect in play.effects]
 
     assert played(restart_at) == played(set())
+
+
+@pytest.mark.parametrize("is_mended", [True, False])
+def test_a_gate_that_was_found_swapped_is_turned_once_when_the_city_file_mends_it(is_mended: bool) -> None:
+    file = small_file()
+    counter = replace(file.sensors["teller-plein-straat"], swapped=is_mended)
+    city = second_version(sensors={**file.sensors, "teller-plein-straat": counter})
+    play = Player(small_city())
+    play.command(1, SetOccupancy(id="tel", role="operator", zone="plein", persons=400, at_us=at_us(1)))
+    # As it is after many looks: the gate counts the wrong way round, and is corrected for it.
+    play.partition._alarm.inside.occupancy.is_reversed[:] = True
+    play.change(2, city, 120)
+    for minute in range(12):
+        play.send(60 * minute + 61, *(
+            play.reading(sensor, metric, 60 * minute, 20.0 if metric is Metric.OUT else 0.0, 60)
+            for sensor in ("teller-plein-straat", "teller-straat-uit") for metric in (Metric.IN, Metric.OUT)))
+    play.tick(900)
+    last = play.rows(LiveTable.INSIDE, "plein")[11]
+    # The device says "out", so twenty a minute leave the square, before the change and after it.
+    assert last["inside_low"] <= 160 <= last["inside_high"]
+    assert play.partition._alarm.inside.occupancy.is_reversed[0] != is_mended

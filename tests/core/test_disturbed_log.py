@@ -3,6 +3,8 @@
 
 import random
 from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import pytest
@@ -25,9 +27,32 @@ SEEDS = (1, 3)
 WARM_UP_US = 3_600_000_000
 
 
-def a_bad_day(seed: int) -> list[Entry]:
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A log, what one undisturbed fold says about it, and how many messages it refuses."""
+
+    log: list[Entry]
+    said: Said
+    before: list[Effect]
+    after: list[Effect]
+    cut: int
+    """Where the log's `after` begins."""
+    refused: int
+
+    @property
+    def order(self) -> list[Effect]:
+        """All effects in their order."""
+        return [*self.before, *self.after]
+
+@cache
+def a_bad_day(seed: int) -> Day:
     messages = [message for _, message in feed(CITY, 2, 1, STEPS, seed)]
-    return disturbed(messages, random.Random(seed))  # noqa: S311  no secret
+    log = disturbed(messages, random.Random(seed))  # noqa: S311  no secret
+    state, cut = fresh(), len(log) // 3
+    early, before, refused = folded(state, log[:cut], 0)
+    late, after, refused_later = folded(state, log[cut:], 0)
+    assert not early.keys() & late.keys()
+    return Day(log, early | late, before, after, cut, refused + refused_later)
 
 
 def fresh(*, awaiting_adoption: bool = False) -> Partition:
@@ -61,30 +86,28 @@ def transitions(effects: Iterable[Effect]) -> list[Transition]:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_it_is_as_bad_as_it_says_and_broken_messages_change_nothing(seed: int) -> None:
-    log = a_bad_day(seed)
-    said, order, refused = folded(fresh(), log, 0)
-    broken = sum(entry.is_broken for entry in log)
-    assert refused == broken > 0
-    assert sum(entry.is_repeat for entry in log) > 0
-    assert transitions(order)
-    without = [entry for entry in log if not entry.is_broken]
-    assert folded(fresh(), without, 0)[0] == said
+    day = a_bad_day(seed)
+    broken = sum(entry.is_broken for entry in day.log)
+    assert day.refused == broken > 0
+    assert sum(entry.is_repeat for entry in day.log) > 0
+    assert transitions(day.order)
+    without = [entry for entry in day.log if not entry.is_broken]
+    assert folded(fresh(), without, 0)[0] == day.said
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_repeats_change_nothing(seed: int) -> None:
-    log = [entry for entry in a_bad_day(seed) if not entry.is_broken]
-    _, order, _ = folded(fresh(), log, 0)
+    day = a_bad_day(seed)
     # A repeat of a readings message that came is dropped; log time is never moved by one that is older.
-    _, once, _ = folded(fresh(), [entry for entry in log if not entry.is_repeat], 0)
-    assert rows(once) == rows(order)
-    assert transitions(once) == transitions(order)
+    _, once, _ = folded(fresh(), [one for one in day.log if not one.is_repeat and not one.is_broken], 0)
+    assert rows(once) == rows(day.order)
+    assert transitions(once) == transitions(day.order)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_snapshots_anywhere_and_a_second_fold_say_the_same_byte_for_byte(seed: int) -> None:
-    log = a_bad_day(seed)
-    said, _, _ = folded(fresh(), log, 0)
+    day = a_bad_day(seed)
+    log, said = day.log, day.said
     assert folded(fresh(), log, 0)[0] == said
     rng = random.Random(seed)  # noqa: S311  no secret
     cuts = sorted(rng.sample(range(1, len(log)), 6))
@@ -100,12 +123,9 @@ def test_snapshots_anywhere_and_a_second_fold_say_the_same_byte_for_byte(seed: i
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_cold_start_in_the_middle_comes_to_the_same_rows_and_goes_on_with_the_alerts(seed: int) -> None:
-    log = a_bad_day(seed)
-    cut = len(log) // 3
-    whole = fresh()
-    _, before, _ = folded(whole, log[:cut], 0)
-    _, after, _ = folded(whole, log[cut:], 0)
-    adopted = open_alerts(transitions(before))
+    day = a_bad_day(seed)
+    log, cut, after = day.log, day.cut, day.after
+    adopted = open_alerts(transitions(day.before))
     command = LogMessage(Kind.COMMAND, log[cut].append_us, decoded_clock(log), 1, "worker", "adopt",
                          command=Adopt(alerts=adopted))
     headers, value = encode_log(command)

@@ -10,13 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from schemas.errors import TransientError
 from schemas.kept_body import body_id, kept_body, may_name_a_person
 from schemas.log import Topic
 from schemas.refusal import Reason
 from streams.cli import app
+from streams.dead_letters import read_letters
+from streams.settings import KafkaSettings
 from tests.cities import small_city
 from tests.gateway.mock_broker import MockBroker
 from tests.gateway.running import road_city, running, settings_for
+from tests.services.process import free_port
 
 
 def _reading(sensor: str) -> dict[str, object]:
@@ -67,6 +71,13 @@ def test_a_letter_is_listed_shown_and_redone(
     assert values == [4711.0]
     bodies = broker.read(Topic.DEAD_LETTER_BODIES, lambda found: len(found) >= 2)
     assert [bool(one.value()) for one in bodies] == [True, False]  # redoing kept nothing for longer
+
+
+def test_a_broker_that_is_away_is_told_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.dead_letters.ANSWER_S", 0.3)
+    away = KafkaSettings(bootstrap=f"127.0.0.1:{free_port()}", partitions=1)
+    with pytest.raises(TransientError, match=rf"dead-letters: broker {away.bootstrap} does not answer.*is it running"):
+        read_letters(away)
 
 
 @pytest.mark.parametrize("words", [["redo"], ["redo", "0-1", "--all"], ["list", "--since", "soon"], ["show", "9-9"]])

@@ -210,6 +210,17 @@ def test_a_page_that_others_reach_takes_none_without_tokens(broker: MockBroker) 
         assert give(client, "gate_open", gate="plein-straat").status_code == 403
 
 
+def test_without_tokens_only_a_name_of_this_machine_opens_the_door(broker: MockBroker) -> None:
+    city, told = plan_city(), {"type": "note", "role": "ovd", "note": "steward belt terug"}
+    with folding(broker, city) as fold, running(settings_for(broker.kafka), city=city) as client:
+        key = open_alert(fold, client)
+        for host in ("drukte.example:80", "127.0.0.1.example", "LOCALHOST:1", "[::1]:1"):
+            status = 403 if "example" in host else 200
+            asked = client.post("/api/commands", json=told | {"alert": key}, headers={"host": host})
+            assert (host, asked.status_code) == (host, status)
+            assert (client.get(f"/api/alerts/{key}", headers={"host": host}).json()["notes"] is None) == (status == 403)
+
+
 def test_an_alert_explains_itself_and_shows_its_cards(broker: MockBroker) -> None:
     settings, city = settings_for(broker.kafka), plan_city()
     with folding(broker, city) as fold, running(settings, city=city) as client:

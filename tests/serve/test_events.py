@@ -121,6 +121,7 @@ def test_nothing_is_stored_at_the_reader_and_nothing_foreign_is_loaded(broker: M
             assert "default-src 'none'" in answer.headers["content-security-policy"]
             assert "unsafe" not in answer.headers["content-security-policy"]
             assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["content-type"].count("charset") <= 1
             assert answer.headers["referrer-policy"] == "no-referrer"
             assert answer.headers["cache-control"] == "no-store"
         assert client.get("/nowhere").json()["status"] == 404
