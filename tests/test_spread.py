@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from tests.spread import APART, BROKERS, ROOT, files_on_a_broker, group_of
+from tests.spread import APART, BROKERS, ROOT, files_on_a_broker, group_of, turned
 
 
 def test_a_file_stays_in_one_process() -> None:
@@ -24,6 +24,14 @@ def test_tests_of_a_file_apart_go_anywhere() -> None:
         assert (ROOT / path).is_file()
         assert group_of(f"{path}::test_one") != group_of(f"{path}::test_two")
         assert 'scope="module"' not in (ROOT / path).read_text()
+
+
+def test_each_process_begins_with_files_of_its_own_and_leaves_none_out() -> None:
+    files = [ROOT / f"test_{number}.py" for number in range(10)]
+    orders = [turned(files, process, 4) for process in range(4)]
+    assert all(sorted(order) == files for order in orders)
+    firsts = [set(order[:2]) for order in orders]
+    assert len(set().union(*firsts)) == 8
 
 
 @pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="one process runs all")

@@ -44,6 +44,7 @@ class Day:
         """All effects in their order."""
         return [*self.before, *self.after]
 
+
 @cache
 def a_bad_day(seed: int) -> Day:
     messages = [message for _, message in feed(CITY, 2, 1, STEPS, seed)]

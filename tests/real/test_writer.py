@@ -407,9 +407,9 @@ def test_the_writer_waits_for_topics_that_are_not_there_yet(
 
 
 def test_without_tables_the_writer_ends_with_what_to_do(
-    fresh_database: str, kafka_bootstrap: str
+    empty_database: str, kafka_bootstrap: str
 ) -> None:
-    settings = Chain(kafka_bootstrap, fresh_database).settings
+    settings = Chain(kafka_bootstrap, empty_database).settings
     with pytest.raises(FatalError, match="drukte db migrate"):
         run_writer(settings, small_city(), threading.Event())
 
