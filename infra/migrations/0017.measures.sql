@@ -13,11 +13,12 @@ ALTER TABLE live.road_minute
     ADD COLUMN speed_high_km_h real,
     ADD COLUMN percent_of_free_flow real;
 
--- Null in rows of before this migration.
+-- The density is null in rows of before this migration; they were all told as estimated.
 ALTER TABLE live.inside_minute
     ADD COLUMN density_low_per_m2 real,
     ADD COLUMN density_high_per_m2 real,
-    ADD COLUMN status smallint;
+    ADD COLUMN status smallint NOT NULL DEFAULT 3;
+ALTER TABLE live.inside_minute ALTER COLUMN status DROP DEFAULT;
 
 -- The letters of the Highway Capacity Manual.
 CREATE FUNCTION live.service_level_text(service_level smallint) RETURNS text
