@@ -87,7 +87,7 @@ def test_paths_belong_to_sources(tmp_path: Path) -> None:
     assert by_source([str(one), f"counters={one}"], "cameras") == {"cameras": [one], "counters": [one]}
     with pytest.raises(DrukteError, match="--source"):
         by_source([str(one)], "")
-    with pytest.raises(DrukteError, match="is not there"):
+    with pytest.raises(DrukteError, match="no such file or folder"):
         by_source([f"counters={tmp_path}/none"], "")
 
 
