@@ -2,7 +2,7 @@
 """The database as it was at one moment."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import numpy as np
@@ -18,14 +18,16 @@ COLUMNS = {table: schema.names for table, schema in SCHEMAS.items()}
 KEY_AT = {table: [COLUMNS[table].index(name) for name in KEYS[table]] for table in LiveTable}
 _TRANSITION_FIELDS = [described.name for described in msgspec.structs.fields(Transition)]
 TRANSITION_COLUMNS = [name.removesuffix("_us") for name in _TRANSITION_FIELDS]
-_FLOAT4 = {"percent_low", "percent_high", "coverage"}
+_FLOAT4 = {described.name for described in msgspec.structs.fields(Transition)
+           if float in (described.type, *get_args(described.type))}
+"""Every number with a fraction is stored in single precision."""
 
 Case = tuple[str, str, str]
 """Site, place and rule of an alert."""
 
 
 def row_of_transition(transition: Transition) -> Row:
-    """A transition as the database gives it back: times as datetimes, shares in single precision."""
+    """A transition as the database gives it back: times as datetimes, fractions in single precision."""
     row: list[Any] = []
     for name in _TRANSITION_FIELDS:
         value = getattr(transition, name)

@@ -10,6 +10,7 @@ import pytest
 from schemas.command import Done
 from schemas.errors import RefusedError
 from streams import storage
+from streams.verify.stored import Stored, row_of_transition
 from streams.writer.database import Database, write_buffer
 from streams.writer.rows import RowBuffer
 from tests.writer.samples import NOON, alert_message, note, note_message, outcome, outcome_message, transition
@@ -58,6 +59,16 @@ def test_flags_and_reasons_are_stored_and_rows_of_before_have_none(fresh_databas
             "SELECT acknowledged, trend FROM live.open_alert_at(%s) WHERE alert_id = %s",
             (NOON + dt.timedelta(seconds=11), FLAGGED.alert_id)).fetchall()
         assert then == (False, None)
+
+
+def test_a_transition_is_given_back_as_verification_expects_it(fresh_database: str) -> None:
+    tenth = transition(seq=1, percent_low=87.6, percent_high=88.4, coverage=0.9, low=12.1, high=15.3, limit=14.7,
+                       next_low_min=8.609, next_high_min=10.716)
+    buffer = RowBuffer()
+    buffer.add(alert_message(tenth, offset=1))
+    with storage.connect(fresh_database) as session:
+        write_buffer(session, buffer)
+        assert Stored(session).transitions([tenth.site], 0) == {(tenth.alert_id, 1): row_of_transition(tenth)}
 
 
 def test_outcomes_stand_and_are_kept_as_long_as_alerts(fresh_database: str) -> None:
