@@ -2,13 +2,12 @@
 """Commands in `site-log`: what operators, and services on their behalf, want of the fold; JSON."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, cast
 
 import msgspec
 
 from schemas.alert import Transition
-from schemas.errors import RefusedError
-from schemas.refusal import Reason
+from schemas.json_message import decode_json
 
 OUTCOME_TYPE = "alert.outcome.v1"
 Key = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -53,6 +52,11 @@ class _Said(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     note_id: Id | None = None
 
 
+def _check_one_named(said: _Said, *fields: str) -> None:
+    if sum(getattr(said, field) is not None for field in fields) != 1:
+        raise ValueError(f"say exactly one of {', '.join(fields)}")
+
+
 class Acknowledge(_Said, frozen=True, kw_only=True, tag="acknowledge"):
     """Somebody works on the alert: no escalation, no repeats; it is judged on as before."""
 
@@ -87,8 +91,7 @@ class Suppress(_Said, frozen=True, kw_only=True, tag="suppress"):
     place: Key | None = None
 
     def __post_init__(self) -> None:
-        if sum(one is not None for one in (self.alert, self.rule, self.place)) != 1:
-            raise ValueError("say exactly one of `alert`, `rule` and `place`")
+        _check_one_named(self, "alert", "rule", "place")
 
 
 class Unsuppress(_Said, frozen=True, kw_only=True, tag="unsuppress"):
@@ -99,8 +102,7 @@ class Unsuppress(_Said, frozen=True, kw_only=True, tag="unsuppress"):
     place: Key | None = None
 
     def __post_init__(self) -> None:
-        if sum(one is not None for one in (self.alert, self.rule, self.place)) != 1:
-            raise ValueError("say exactly one of `alert`, `rule` and `place`")
+        _check_one_named(self, "alert", "rule", "place")
 
 
 class Resolve(_Said, frozen=True, kw_only=True, tag="resolve"):
@@ -117,8 +119,7 @@ class Drill(_Said, frozen=True, kw_only=True, tag="drill"):
     rule: Key | None = None
 
     def __post_init__(self) -> None:
-        if (self.site is None) == (self.rule is None):
-            raise ValueError("say exactly one of `site` and `rule`")
+        _check_one_named(self, "site", "rule")
 
 
 class ZoneEmpty(_Said, frozen=True, kw_only=True, tag="zone_empty"):
@@ -199,7 +200,12 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     place, measure : str
         Of a measure that was taken: the zone, and `PLAN/MEASURE`. Of a gate that was closed or opened: the gate.
     until_us : int, optional
-        Of a gate that was closed: until when, log time.
+        Until when it holds, log time; none where it has no end of its own.
+    standing_order : str
+        What it begins or ends, as `KIND/KEY`: `gate`, `sensor`, `alert`, `rule`, `place`, `drill/site`, `drill/rule`;
+        empty where the command leaves nothing standing.
+    stands : bool
+        Whether that holds from then on; such an outcome is told again every hour for as long as it does.
     """
 
     command_id: str
@@ -214,6 +220,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     place: str = ""
     measure: str = ""
     until_us: int | None = None
+    standing_order: str = ""
+    stands: bool = False
 
 
 def kind_of(command: Command) -> str:
@@ -229,11 +237,7 @@ def encode_command(command: Command) -> bytes:
 
 def decode_command(encoded: bytes) -> Command:
     """Read what `encode_command` wrote; raises `RefusedError` (`malformed`) for anything else."""
-    try:
-        command: Command = msgspec.json.decode(encoded, type=Command)
-    except msgspec.DecodeError:
-        raise RefusedError(Reason.MALFORMED, "not the JSON of a command") from None
-    return command
+    return decode_json(encoded, cast("type[Command]", Command), "a command")
 
 
 def encode_outcome(outcome: Outcome) -> bytes:

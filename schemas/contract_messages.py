@@ -102,14 +102,9 @@ def _log(kind: Kind, summary: str, content_type: str, payload: Any) -> MessageKi
     return MessageKind(f"log-{kind}", Topic.SITE_LOG, f"{kind}.v1", summary, content_type, payload, _LOG)
 
 
-def _live(table: LiveTable, summary: str) -> MessageKind:
-    return MessageKind(f"live-{table}".replace("_", "-"), Topic.LIVE, f"live.{table}.v1", summary, ARROW,
-                       SCHEMAS[table], {})
-
-
-def _sensors(table: HealthTable, summary: str) -> MessageKind:
-    return MessageKind(f"live-{table}".replace("_", "-"), Topic.LIVE, f"live.{table}.v1", summary, ARROW,
-                       HEALTH_SCHEMAS[table], {})
+def _live(table: LiveTable | HealthTable, summary: str) -> MessageKind:
+    columns = SCHEMAS[table] if isinstance(table, LiveTable) else HEALTH_SCHEMAS[table]
+    return MessageKind(f"live-{table}".replace("_", "-"), Topic.LIVE, f"live.{table}.v1", summary, ARROW, columns, {})
 
 
 MESSAGES: tuple[MessageKind, ...] = (
@@ -144,9 +139,9 @@ MESSAGES: tuple[MessageKind, ...] = (
          "Arrow stream may follow, with what a forecast learns from published windows.", ARROW, BASELINES),
     MessageKind("live-sighting", Topic.LIVE, SHOWN_TYPE, "A sighting beside the sensor's band; people as bands.", JSON,
                 SightingShown, {}),
-    _sensors(HealthTable.HEALTH, "States of sensors: at a change, and all of them once an hour."),
-    _sensors(HealthTable.DAY, "Shares of a sensor's UTC day; no counts of people."),
-    _sensors(HealthTable.INTEGRITY, "Readings that look replayed; numbers of readings, not of people."),
+    _live(HealthTable.HEALTH, "States of sensors: at a change, and all of them once an hour."),
+    _live(HealthTable.DAY, "Shares of a sensor's UTC day; no counts of people."),
+    _live(HealthTable.INTEGRITY, "Readings that look replayed; numbers of readings, not of people."),
     MessageKind("live-purged", Topic.LIVE, PURGED_TYPE, "A sensor was forgotten: the rows of its place have to go.",
                 JSON, Purged, {}),
     MessageKind("live-context", Topic.LIVE, CONTEXT_TYPE, "Road works, closures and events in their newest version.",

@@ -16,7 +16,7 @@ from rich.table import Table
 from benchmarks.truth.page import page
 from benchmarks.truth.section import Recorded, Section
 
-PARTS: tuple[str, ...] = ("pedestrian", "surge", "occupancy", "forecast", "alerts")
+PARTS: tuple[str, ...] = ("pedestrian", "density", "surge", "occupancy", "forecast", "alerts")
 """Modules of this package, in the order of the page."""
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "truth.md"
 RESULTS = Path(__file__).with_name("results.json")

@@ -66,7 +66,9 @@ def _adopted(case: Case, alert: Transition, now_us: int) -> list[Transition]:
     found = case.last if case.open else None
     case.alert_id, case.seq, case.opened_at_us = alert.alert_id, alert.seq, alert.opened_at_us
     case.acknowledged, case.escalated, case.exercise = alert.acknowledged, alert.escalated, alert.exercise
-    case.assigned, case.clock_us = alert.assigned, alert.at_us
+    # Since when nobody took it is not told: rather too early to the second receiver than too late.
+    case.assigned, case.clock_us = alert.assigned, alert.opened_at_us
+    case.suppressed = alert.suppressed  # as it was told; what holds now is told at the next step
     if found is None:
         case.state, case.level, case.stale = alert.state_to, alert.level_to, alert.stale
         case.raised = case.cleared = 0
@@ -77,7 +79,7 @@ def _adopted(case: Case, alert: Transition, now_us: int) -> list[Transition]:
         return []
     case.seq += 1
     case.last = replace(found, acknowledged=case.acknowledged, escalated=case.escalated, exercise=case.exercise,
-                        assigned=case.assigned,
+                        assigned=case.assigned, suppressed=case.suppressed,
                         alert_id=alert.alert_id, seq=case.seq, state_from=alert.state_to,
                         level_from=alert.level_to, cause=Cause.ADOPT, opened_at_us=alert.opened_at_us, at_us=now_us)
     return [case.last]

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from schemas.alert import Transition
+from schemas.alert import Cause, Transition
 from schemas.city import City
 from schemas.command import (
     Drill,
@@ -27,6 +27,7 @@ from schemas.health import UNUSABLE_FROM, SensorState
 from schemas.live import LiveTable
 from schemas.rules import GRID_KINDS, RuleKind
 from schemas.sighting import SightingShown
+from streams.core.alerting import ended
 from streams.core.cases import CaseBook
 from streams.core.desk import Desk, RefusedCommandError
 from streams.core.events import Events
@@ -45,11 +46,14 @@ from streams.core.signal_rules import Signal, SignalRules
 from streams.core.zone_windows import NO_VALUE, Step, ZoneWindows
 
 REPEAT_US = 3_600_000_000
-"""Open alerts and closed gates are told again every hour, so that the topic's retention never forgets one."""
+"""Open alerts and standing orders are told again every hour, so that the topic's retention never forgets one."""
 LOST = [state for state in SensorState if state is SensorState.SILENT or state >= UNUSABLE_FROM]
 """States of a sensor that the rule sensor-loss counts."""
 SET_SD = 0.05
 """An operator's number is taken as this far off, as a share."""
+
+OLDEST_LOOK_US = 15 * MINUTE_US
+"""What an operator saw of a zone is held against the people inside now: longer ago it says nothing of them."""
 
 Places = npt.NDArray[np.intp]
 Ints = npt.NDArray[np.int64]
@@ -118,9 +122,10 @@ class Alarm:
     def at_step(self, step_us: int, step: Step, windows: ZoneWindows, counts: Mask,
                 open_start: Ints) -> list[Transition | Outcome]:
         """Let a step of the grid raise alerts, and time move their flags; then what belongs to its minute."""
-        told: list[Transition | Outcome] = [*self.levels.at_step(step_us, step, windows, counts)]
+        told: list[Transition | Outcome] = [
+            *self._events_over(step_us), *self.levels.at_step(step_us, step, windows, counts)]
         if step_us % REPEAT_US == 0:
-            told += [*self.book.open_alerts(), *self.desk.closures(step_us)]
+            told += [*self.book.open_alerts(), *self.desk.standing_at(step_us)]
         self.inside.at_step(step_us, step.counted * step.gain, step.present)
         if step_us % MINUTE_US == 0:
             for minute in self.inside.minutes(open_start):
@@ -128,6 +133,13 @@ class Alarm:
         if step_us % QUARTER_US == MINUTE_US:
             told += self._look_ahead(step_us - MINUTE_US, windows, step_us)
         return [*told, *self.desk.at_step(step_us)]
+
+    def _events_over(self, now_us: int) -> list[Transition]:
+        """End what rules of events left open: they say no more, neither that it is calm nor that it is not."""
+        told: list[Transition] = []
+        for number in np.flatnonzero(self.book.busy & ~self.signals.active).tolist():
+            told += self.book.told_again(number, ended(self.book.cases[number], Cause.TIMER), now_us)
+        return told
 
     def _inside_known(self, minute: InsideMinute, now_us: int) -> list[Transition]:
         """A minute that all gates have closed: its rows, and whether the capacity is reached."""
@@ -192,12 +204,13 @@ class Alarm:
     def gates_closed(self, gate: Places, start_us: Ints, counts: GateCounts, rows: pa.RecordBatch, last_low: Ints,
                      now_us: int) -> list[Transition]:
         """Closed windows of gates, as their rows tell them; `last_low` is the zones' last band, negative without."""
-        self.inside.gates_closed(gate, start_us, counts)
+        closed = self._shut(gate, now_us)
+        self.inside.gates_closed(gate, start_us, counts.with_shut(closed))
         span_min = self._layout.place_span_us[gate] / MINUTE_US
         ways = {name: _column(rows, name) for name in ("in_low", "in_high", "out_low", "out_high")}
+        ways = {name: np.where(closed & np.isnan(way), 0.0, way) for name, way in ways.items()}
         self.measures.gates_closed(gate, ways["in_high"], span_min)
         self.ahead.gates_closed(gate, (ways["in_low"], ways["in_high"]), (ways["out_low"], ways["out_high"]))
-        closed = self._shut(gate, now_us)
         coverage = np.where(closed, 1.0, _column(rows, "coverage"))
         none = np.full(len(gate), NO_VALUE, np.int64)
         low, high = (np.where(closed, 0.0, _column(rows, f"flow_{edge}_per_m_min")) for edge in ("low", "high"))
@@ -281,6 +294,8 @@ class Alarm:
         zone = self._zone_number.get(command.zone)
         if zone is None:
             raise RefusedCommandError("the city file has no such zone")
+        if command.at_us < now_us - OLDEST_LOOK_US:
+            raise RefusedCommandError("it was seen more than a quarter of an hour ago: look again")
         kind, people = Kind.ZONE_EMPTY, 0.0
         if isinstance(command, SetOccupancy):
             kind, people = Kind.SET_OCCUPANCY, float(command.persons)

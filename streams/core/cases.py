@@ -209,10 +209,11 @@ class CaseBook:
         entry, case = self.entries[number], self.cases[number]
         place, site = self.place(number), self.site(number)
         if change.state_from not in FIRST_OPEN:
-            case.alert_id = alert_id(site, place, entry.key, at_us)
-            case.seq, case.opened_at_us = 0, at_us
-            case.suppressed = self.is_muted(number, at_us)
+            # Windows that wait for one message close at one instant: of two openings then each has its own id.
+            case.seq, case.opened_at_us = 0, max(at_us, case.opened_at_us + 1)
+            case.alert_id = alert_id(site, place, entry.key, case.opened_at_us)
             case.exercise = f"site/{site}" in self.drilled or f"rule/{entry.key}" in self.drilled
+            case.suppressed = self.is_muted(number, at_us)
         case.seq += 1
         case.last = self._made(number, change, at_us, shown)
         return case.last

@@ -5,6 +5,7 @@ Nothing here stops an alert from being judged: what operators set are flags besi
 """
 
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -30,7 +31,7 @@ from schemas.command import (
     kind_of,
 )
 from schemas.rules import RuleKind
-from streams.core.alerting import Change, acknowledged, ended, escalated, suppressed
+from streams.core.alerting import Case, Change, acknowledged, ended, escalated, suppressed
 from streams.core.cases import NOBODY, By, CaseBook, Entry
 from streams.core.layout import Layout
 
@@ -39,6 +40,9 @@ OUTCOMES_KEPT = 1_000
 SAID_BY_LEVEL = (RuleKind.FORECAST, RuleKind.OCCUPANCY, RuleKind.RISE, RuleKind.SURGE)
 """A zone that is at their level by its own density needs no second alarm for the same crowd."""
 Told = list[Transition]
+Highest = dict[tuple[int, bool], int]
+"""By place, and whether the alert that may be hidden is an exercise."""
+Unseen = set[tuple[int, bool]]
 
 
 class Until(msgspec.Struct, frozen=True):
@@ -61,33 +65,36 @@ class Desk:
     outcomes : list of Outcome
         Of the last commands, oldest first.
     holding : list of Until
-        Suppressions and closed gates.
+        Suppressions, closed gates and sensors out of service.
+    standing : list of Outcome
+        Of the commands that hold now, oldest first: kept for as long as they do, whatever is commanded meanwhile.
     """
 
-    STATE = ("outcomes", "holding")
+    STATE = ("outcomes", "holding", "standing")
 
     def __init__(self, city: City, layout: Layout, book: CaseBook) -> None:
         self._city, self._layout, self._book = city, layout, book
         self.outcomes: list[Outcome] = []
         self.holding: list[Until] = []
+        self.standing: list[Outcome] = []
         book.is_muted = self._is_quiet
 
     def carry(self, old: "Desk") -> None:
         """Go on with what was set."""
-        self.outcomes, self.holding = old.outcomes, old.holding
+        self.outcomes, self.holding, self.standing = old.outcomes, old.holding, old.standing
 
     def closed_gates(self, now_us: int) -> set[str]:
         """Gates that operators closed."""
         return {one.key for one in self.holding if one.kind == "gate" and one.until_us > now_us}
 
-    def closures(self, now_us: int) -> list[Outcome]:
-        """The outcomes that closed the gates that are closed now, to be told again."""
-        shut = {(one.key, one.until_us) for one in self.holding if one.kind == "gate" and one.until_us > now_us}
-        return [one for one in self.outcomes if one.done is Done.DONE and (one.place, one.until_us) in shut]
+    def standing_at(self, now_us: int) -> list[Outcome]:
+        """The outcomes of the commands that hold at that time, to be told again."""
+        return [one for one in self.standing if _holds(one, now_us)]
 
     def said_before(self, command_id: str) -> Outcome | None:
         """What became of a command that was given before."""
-        return next((one for one in reversed(self.outcomes) if one.command_id == command_id), None)
+        known = chain(reversed(self.outcomes), self.standing)
+        return next((one for one in known if one.command_id == command_id), None)
 
     def settle(self, command: OperatorCommand, now_us: int, do: Callable[[], tuple[Told, str]]) -> list[Any]:
         """Do a command once; its transitions and its outcome.
@@ -106,12 +113,17 @@ class Desk:
             told, site = do()
         except RefusedCommandError as refused:
             reason = str(refused)
-        place, measure, until_us = _subject(command)
+        place, measure = _subject(command)
+        order, begins = _standing_order(command)
         outcome = Outcome(
             command_id=command.id, command=kind_of(command), done=Done.REFUSED if reason else Done.DONE, reason=reason,
             alert_id=told[-1].alert_id if told else "", seq=told[-1].seq if told else 0, site=site,
-            role=command.role, at_us=now_us, place=place, measure=measure, until_us=until_us)
+            role=command.role, at_us=now_us, place=place, measure=measure,
+            until_us=getattr(command, "until_us", None), standing_order=order, stands=begins and not reason)
         self.outcomes = [*self.outcomes, outcome][-OUTCOMES_KEPT:]
+        if order and not reason:
+            others = [one for one in self.standing if one.standing_order != order]
+            self.standing = [*others, outcome] if begins else others
         return [*told, outcome]
 
     def about_alert(self, command: Acknowledge | Unacknowledge | Note | Assign | Resolve,
@@ -148,8 +160,7 @@ class Desk:
 
     def suppress(self, command: Suppress | Unsuppress, now_us: int) -> tuple[Told, str]:
         """Suppress an alert, a rule or a place until a time, or end that."""
-        kind, key = next((name, value) for name in ("alert", "rule", "place")
-                         if (value := getattr(command, name)) is not None)
+        kind, key = _muted(command)
         site = self._site_of(kind, key)
         known = [one for one in self.holding if (one.kind, one.key) == (kind, key) and one.until_us > now_us]
         if isinstance(command, Unsuppress) and not known:
@@ -179,7 +190,7 @@ class Desk:
 
     def drill(self, command: Drill) -> tuple[Told, str]:
         """Begin or end an exercise; alerts that are open keep what they are."""
-        key = f"site/{command.site}" if command.site is not None else f"rule/{command.rule}"
+        key = _drilled(command)
         known = self._city.file.sites if command.site is not None else self._city.file.rules
         if key.partition("/")[2] not in known:
             raise RefusedCommandError("the city file has no such site or rule")
@@ -227,6 +238,7 @@ class Desk:
         """Let time pass: suppressions end, lower levels are inhibited by higher ones, alerts escalate."""
         if any(one.until_us <= now_us for one in self.holding):
             self.holding = [one for one in self.holding if one.until_us > now_us]
+            self.standing = self.standing_at(now_us)
         if not self._book.busy.any():
             return []
         told = self._flags(now_us, Cause.TIMER)
@@ -236,13 +248,13 @@ class Desk:
         return told
 
     def _flags(self, now_us: int, cause: Cause, by: By = NOBODY, only: tuple[str, str] | None = None) -> Told:
-        highest, unseen = self._highest_levels(), self._unseen()
+        highest, unseen = self._highest_levels(now_us), self._unseen()
         told: Told = []
         for number in self._book.open_numbers():
             if only is not None and only not in self._names(number):
                 continue  # what time alone moves waits for the step, and is nobody's doing
             case, entry = self._book.cases[number], self._book.entries[number]
-            inhibited = _inhibited(entry, highest, unseen)
+            inhibited = _inhibited(entry, case.exercise, highest, unseen)
             muted = self._is_muted(number, now_us)
             why = Cause.INHIBITED if inhibited != case.inhibited else cause
             case.inhibited = inhibited
@@ -258,48 +270,86 @@ class Desk:
 
     def _is_quiet(self, number: int, now_us: int) -> bool:
         """Whether an alert that opens now is told to nobody: an operator said so, or another one says it already."""
-        entry = self._book.entries[number]
-        return self._is_muted(number, now_us) or _inhibited(entry, self._highest_levels(), self._unseen())
+        entry, case = self._book.entries[number], self._book.cases[number]
+        return self._is_muted(number, now_us) or _inhibited(
+            entry, case.exercise, self._highest_levels(now_us), self._unseen())
 
     def _is_muted(self, number: int, now_us: int) -> bool:
         """Whether an operator has suppressed the case's alert, rule or place."""
         names = self._names(number)
         return any((one.kind, one.key) in names for one in self.holding if one.until_us > now_us)
 
-    def _highest_levels(self) -> dict[int, int]:
-        """By place, the highest level of its open level rules."""
-        highest: dict[int, int] = {}
+    def _highest_levels(self, now_us: int) -> Highest:
+        """The highest level of the open level rules of each place.
+
+        Nobody hears of an alert whose rule an operator suppressed: it hides no other.
+        """
+        muted = {one.key for one in self.holding if one.kind == "rule" and one.until_us > now_us}
+        highest: Highest = {}
         for number in self._book.open_numbers():
             entry = self._book.entries[number]
-            if entry.rule.kind is RuleKind.LEVEL:
-                highest[entry.place] = max(highest.get(entry.place, 0), entry.rule.level)
+            if entry.rule.kind is RuleKind.LEVEL and entry.key not in muted:
+                for hidden in _hidden_by(self._book.cases[number]):
+                    key = entry.place, hidden
+                    highest[key] = max(highest.get(key, 0), entry.rule.level)
         return highest
 
-    def _unseen(self) -> set[int]:
+    def _unseen(self) -> Unseen:
         """Places of which an open alert says that there is no data."""
         entries = self._book.entries
-        return {entries[number].place for number in self._book.open_numbers()
-                if entries[number].rule.kind is RuleKind.NO_DATA}
+        return {(entries[number].place, hidden) for number in self._book.open_numbers()
+                if entries[number].rule.kind is RuleKind.NO_DATA for hidden in _hidden_by(self._book.cases[number])}
 
 
-def _subject(command: OperatorCommand) -> tuple[str, str, int | None]:
-    """Place, `PLAN/MEASURE` and until when of a measure that was taken or a gate that was closed or opened."""
+def _hidden_by(case: Case) -> tuple[bool, ...]:
+    """Whether alerts that an alert may hide are exercises: an exercise never hides a real one."""
+    return (True,) if case.exercise else (False, True)
+
+
+def _holds(one: Outcome, now_us: int) -> bool:
+    return one.until_us is None or one.until_us > now_us
+
+
+def _subject(command: OperatorCommand) -> tuple[str, str]:
+    """Place and `PLAN/MEASURE` of a measure that was taken; the gate that was closed or opened."""
     if isinstance(command, MeasureTaken):
-        return command.place, f"{command.plan}/{command.measure}", None
+        return command.place, f"{command.plan}/{command.measure}"
     if isinstance(command, GateClosed | GateOpen):
-        return command.gate, "", command.until_us if isinstance(command, GateClosed) else None
-    return "", "", None
+        return command.gate, ""
+    return "", ""
 
 
-def _inhibited(entry: Entry, highest: dict[int, int], unseen: set[int]) -> bool:
+def _standing_order(command: OperatorCommand) -> tuple[str, bool]:
+    """What a command begins (true) or ends, as `KIND/KEY`; empty for those that leave nothing standing."""
+    if isinstance(command, GateClosed | GateOpen):
+        return f"gate/{command.gate}", isinstance(command, GateClosed)
+    if isinstance(command, SensorOutOfService):
+        return f"sensor/{command.sensor}", True
+    if isinstance(command, Suppress | Unsuppress):
+        return "/".join(_muted(command)), isinstance(command, Suppress)
+    if isinstance(command, Drill):
+        return f"drill/{_drilled(command)}", command.on
+    return "", False
+
+
+def _muted(command: Suppress | Unsuppress) -> tuple[str, str]:
+    """Kind and key of what a suppression is about."""
+    return next((name, value) for name in ("alert", "rule", "place") if (value := getattr(command, name)) is not None)
+
+
+def _drilled(command: Drill) -> str:
+    return f"site/{command.site}" if command.site is not None else f"rule/{command.rule}"
+
+
+def _inhibited(entry: Entry, is_exercise: bool, highest: Highest, unseen: Unseen) -> bool:
     """Whether another open alert at the place says more.
 
     A higher level says more than a lower one, and a level that has come more than what else says that it is full or
     filling; a place without data says more than its lost sensors.
     """
-    level = highest.get(entry.place, 0)
+    level = highest.get((entry.place, is_exercise), 0)
     if entry.rule.kind is RuleKind.LEVEL:
         return entry.rule.level < level
     if entry.rule.kind in SAID_BY_LEVEL:
         return entry.rule.level <= level
-    return entry.rule.kind is RuleKind.SENSOR_LOSS and entry.place in unseen
+    return entry.rule.kind is RuleKind.SENSOR_LOSS and (entry.place, is_exercise) in unseen

@@ -106,15 +106,6 @@ def _plan(city: City, kind: PlaceKind, key: str) -> tuple[int, int]:
     return _CODE[place.grain], place.seal_after_h
 
 
-def row_keys(city: City, layout: Layout, rows: CellRows) -> list[tuple[int, int, str, int]]:
-    """What names a row whatever the layout: kind, number in `CITY.ids`, vehicle class and metric."""
-    del city
-    return [
-        (int(layout.place_kind[at]), int(layout.place_number[at]), layout.place_class[at], metric)
-        for at, metric in zip(rows.place.tolist(), rows.metric.tolist(), strict=True)
-    ]
-
-
 def site_number(city: City, layout: Layout, place: int) -> int:
     """The number of a place's site in `CITY.ids`."""
     return city.ids[IdKind.SITE][layout.place_site[place]]

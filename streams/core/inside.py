@@ -23,7 +23,7 @@ from streams.core.counts import PARTS
 from streams.core.device_ratio import DeviceRatio, DeviceSources
 from streams.core.fusion import Fusion
 from streams.core.layout import MINUTE_US, Group, Layout, Rate
-from streams.core.levels import ZoneFigures
+from streams.core.levels import UNSTATED_VIEW_SD, ZoneFigures
 from streams.core.measures import occupancy_density, percent_of_capacity
 from streams.core.moves import Moves
 from streams.core.occupancy import Correction, Kind, Occupancy
@@ -35,8 +35,6 @@ KEPT = 64
 """Minutes that a gate's window may stay open: above the longest allowed delay of people's sensors."""
 EMPTY_SD = 4.0
 """Nobody there, as far as somebody saw."""
-UNSTATED_VIEW_SD = 0.08
-"""Of a camera about whose error the city file says nothing."""
 
 Places = npt.NDArray[np.intp]
 Ints = npt.NDArray[np.int64]
@@ -138,7 +136,8 @@ class Inside:
         gate, old_gate = np.flatnonzero(stays), old._number[was[stays]]
         for name in ("_in", "_out", "_coverage", "_late_in", "_late_out"):
             getattr(self, name)[..., gate] = getattr(old, name)[..., old_gate]
-        self._next_minute = old._next_minute
+        # Without gates no minute is taken in: the first gates begin at the change.
+        self._next_minute = old._next_minute if len(old.gates) else moves.at_us // MINUTE_US
         mended = [at for at, then in zip(gate.tolist(), old_gate.tolist(), strict=True)
                   if self._mounting[at] != old._mounting[then]]
         for at in mended:
@@ -220,8 +219,7 @@ class Inside:
         at = minute % KEPT
         late, self._late_in, self._late_out = (self._late_in, self._late_out), self._late_in * 0, self._late_out * 0
         coverage = self._coverage[at].copy()
-        told, found = self.occupancy.minute(
-            minute * MINUTE_US, self._in[at] + late[0], self._out[at] + late[1], coverage)
+        told, found = self.occupancy.minute(minute * MINUTE_US, self._in[at], self._out[at], coverage, late)
         more, again = self._known(minute, self._seen_people[at])
         for one in [*found, *again]:
             gate = self._layout.place_key[self.gates.place[one.gate]]

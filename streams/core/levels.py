@@ -6,10 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from schemas.city import City
+from schemas.city import City, CityFile, SensorStatus
+from schemas.reading import Metric
 from streams.core.layout import Layout, PlaceKind
 from streams.core.privacy import snapped
 from streams.core.thresholds import level_people, view_areas
+
+UNSTATED_VIEW_SD = 0.08
+"""Error of a camera about whose error the city file says nothing, as a share of what it sees."""
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -26,6 +30,8 @@ class ZoneFigures:
         Permitted number of people; NaN where none is permitted.
     view_m2 : float64 array
         Area that the counted sensors see together while all report.
+    view_bias, view_sd : float64 arrays
+        By which share these sensors see too many together, and how far it may be from that: the stated errors.
     people : float64 array, zones x levels
         People from which level 1, 2, ... holds; infinity where a zone has no such level.
     """
@@ -33,6 +39,8 @@ class ZoneFigures:
     area_m2: Floats
     capacity: Floats
     view_m2: Floats
+    view_bias: Floats
+    view_sd: Floats
     people: Floats
 
     def gain(self, view_m2: Floats) -> Floats:
@@ -47,13 +55,32 @@ def zone_figures(city: City, layout: Layout) -> ZoneFigures:
     zones = [city.file.zones[key] for key in keys]
     views = view_areas(city.file)
     limits = [level_people(zone, city.file.profiles[zone.profile]) for zone in zones]
+    view_bias, view_sd = _view_errors(city.file, keys)
     width = max((len(row) for row in limits), default=0)
     return ZoneFigures(
         area_m2=np.array([zone.area_m2 for zone in zones], np.float64),
         capacity=np.array([np.nan if zone.capacity is None else zone.capacity for zone in zones], np.float64),
         view_m2=np.array([views.get(key, 0.0) for key in keys], np.float64),
+        view_bias=view_bias, view_sd=view_sd,
         people=np.array([row + [np.inf] * (width - len(row)) for row in limits]).reshape(len(keys), width),
     )
+
+
+def _view_errors(file: CityFile, keys: list[str]) -> tuple[Floats, Floats]:
+    """Bias and sd of what the counted cameras of each zone see together, by their areas.
+
+    They are taken to err the same way, as those of one maker do in the same light and crowd: nothing averages out.
+    """
+    summed = dict.fromkeys(keys, np.zeros(3))
+    for sensor in file.sensors.values():
+        measure = sensor.measures.get(Metric.PEOPLE.key)
+        if sensor.zone in summed and measure is not None and sensor.status is SensorStatus.ACTIVE:
+            error, view_m2 = measure.error, measure.view_area_m2 or 0.0
+            sd = error.sd if error.sd or error.bias else UNSTATED_VIEW_SD
+            summed[sensor.zone] = summed[sensor.zone] + view_m2 * np.array([1.0, error.bias, sd])
+    view, biases, sds = np.array([summed[key] for key in keys]).reshape(-1, 3).T
+    seen = np.where(view > 0, view, 1.0)
+    return biases / seen, sds / seen
 
 
 class LevelEdges:

@@ -223,6 +223,8 @@ def _plans(city: City, layout: Layout, sites: list[str], first_site: int, figure
         for zone in zones:
             visitors = event.expected_visitors * figures.area_m2[zone] / area_m2
             found.append(usual_curve(zone, event.from_us, event.until_us, visitors))
+            if not figures.view_m2[zone] > 0:
+                continue  # a site is the sum of the zones that somebody counts
             site = first_site + sites.index(layout.place_site[zone])
             found.append(usual_curve(site, event.from_us, event.until_us, visitors))
     return found

@@ -16,6 +16,10 @@ from streams.core.poisson import Z, poisson_interval
 FULL = 1.0 - 1e-6
 """Coverage from here up is all there is."""
 MINUTE_S = 60.0
+ROUNDING = 1e-6
+"""Persons: what a whole number may be off by for having been a share of an area."""
+LEAST_SEEN = 0.05
+"""A sensor however bad is taken to see at least this share of what it sees on average."""
 NO_LEVEL = -1
 
 Floats = npt.NDArray[np.float64]
@@ -153,15 +157,55 @@ def area_density(people: npt.ArrayLike, view_m2: npt.ArrayLike, area_m2: npt.Arr
     corrected = 1 / (1 + np.asarray(bias, np.float64))
     value = count * corrected / seen
     low, high = poisson_interval(count)
-    unseen = corrected * (1 / seen - 1)
-    own = Z * np.asarray(sd, np.float64) * value
+    # How well the part in view tells the mean, and how far the rest may be from that mean.
+    unseen = corrected * np.sqrt(1 - seen) / seen
+    fewer, more = _own_error(value, bias, sd)
     bounded = Estimate(
         value=value,
-        low=np.maximum(value - np.hypot((count - low) * unseen, own), 0.0),
-        high=value + np.hypot((high - count) * unseen, own),
+        low=np.maximum(value - np.hypot((count - low) * unseen, fewer), 0.0),
+        high=value + np.hypot((high - count) * unseen, more),
         status=np.broadcast_to(status_of(np.where(view > 0, coverage, 0.0)), value.shape).copy(),
     )
     return per(bounded, area)
+
+
+def _own_error(value: Floats, bias: npt.ArrayLike, sd: npt.ArrayLike) -> tuple[Floats, Floats]:
+    """How far below and above a corrected value the truth may be, by the sensors' own error.
+
+    A sensor that sees a share too few may be off by more people upwards than one that sees it too many downwards.
+    """
+    mean, off = 1 + np.asarray(bias, np.float64), Z * np.asarray(sd, np.float64)
+    least = np.maximum(mean - off, LEAST_SEEN * mean)
+    return value * (1 - mean / (mean + off)), value * (mean / least - 1)
+
+
+def band_density(people_low: npt.ArrayLike, people_high: npt.ArrayLike, view_m2: npt.ArrayLike,
+                 area_m2: npt.ArrayLike, coverage: npt.ArrayLike, bias: npt.ArrayLike = 0.0,
+                 sd: npt.ArrayLike = 0.0) -> tuple[Floats, Floats]:
+    """Persons/m2 of a zone from the band of its people only: the area is public, and exact/area would be the count.
+
+    Parameters
+    ----------
+    people_low, people_high : arrays
+        Edges of the band, for all of the zone.
+    view_m2, area_m2 : arrays
+        Area in view of all its sensors, and its net area.
+    coverage : array
+        Share of that view and of the time that was seen, 0 to 1.
+    bias, sd : arrays
+        As `counted`.
+
+    Returns
+    -------
+    low, high : float64 arrays
+        Bounds (95 %); NaN where nothing was seen.
+    """
+    view, area, share = (np.asarray(given, np.float64) for given in (view_m2, area_m2, coverage))
+    seen_m2 = np.minimum(view, area) * share
+    counted_low, counted_high = (np.asarray(edge, np.float64) * seen_m2 / area for edge in (people_low, people_high))
+    # Whole persons, outwards: intervals of these are looked up.
+    return between(*(area_density(count, seen_m2, area, share, bias, sd)
+                     for count in (np.floor(counted_low + ROUNDING), np.ceil(counted_high - ROUNDING))))
 
 
 def occupancy_density(people_low: npt.ArrayLike, people_high: npt.ArrayLike, area_m2: npt.ArrayLike,

@@ -105,16 +105,22 @@ class MeasuresTaken:
         Returns
         -------
         float64 array over `zone`
-            0 where no measure's time is over; NaN where nobody can say.
+            The most of any measure. 0 where no measure's time is over; NaN where nobody can say.
         """
         self._people[zone] = np.where(np.isnan(high), self._people[zone], high)
         self.clocks = [one for one in self.clocks if now_us < one.due_us + WATCHED_US]
         found = np.zeros(len(zone))
         at = {int(number): position for position, number in enumerate(zone)} if self.clocks else {}
+        over: dict[int, list[float]] = {}
         for clock in self.clocks:
             position = at.get(self._number[clock.zone])
             if position is not None and now_us >= clock.due_us:
-                found[position] = np.fmax(found[position], self._lacking(clock))
+                unseen = not clock.gate and bool(np.isnan(high[position]))
+                over.setdefault(position, []).append(float("nan") if unseen else self._lacking(clock))
+        for position, lacking in over.items():
+            # What nobody can say is no effect that has come.
+            worst = float(np.fmax.reduce(lacking))
+            found[position] = worst if worst > 0 or not np.isnan(lacking).any() else np.nan
         return found
 
     def _lacking(self, clock: Clock) -> float:

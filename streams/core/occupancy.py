@@ -153,9 +153,9 @@ class Occupancy:
         self.watch.mended(gate)
         self.exchange.mended(gate)
 
-    def minute(self, start_us: int, in_count: Floats, out_count: Floats,
-               coverage: Floats) -> tuple[list[Correction], list[Swapped]]:
-        """Take a closed minute of all gates in; for counts that come late, their own arrays with coverage 1.
+    def minute(self, start_us: int, in_count: Floats, out_count: Floats, coverage: Floats,
+               late: tuple[Floats, Floats] | None = None) -> tuple[list[Correction], list[Swapped]]:
+        """Take a closed minute of all gates in.
 
         Parameters
         ----------
@@ -165,19 +165,20 @@ class Occupancy:
             Passages seen; not read where the coverage is 0.
         coverage : float64 array [gate]
             Share of the minute that was seen.
+        late : tuple of float64 arrays [gate], optional
+            Passages in and out of minutes before, that are known only now: they count whatever is seen of this one.
         """
         gates, joints = self._gates, self.joints
         seen = np.tile(np.clip(coverage, 0.0, 1.0), 2)
-        turned = self.is_reversed
-        counts = np.concatenate([np.where(turned, out_count, in_count), np.where(turned, in_count, out_count)])
-        counts = np.where(seen > 0, counts, 0.0)
+        newest = np.where(seen > 0, self._by_direction(in_count, out_count), 0.0)
+        counts = newest if late is None else newest + self._by_direction(*late)
         people = counts / (1 + gates.bias)
         passed = counts.reshape(2, -1).sum(axis=0)
         crowding = np.tile(passed / (gates.width_m * FULL_FLOW_PER_M_MIN), 2) / np.maximum(seen, 1e-3)
         stated, crowded = gates.sd * people, gates.crowding_sd * np.minimum(crowding, 1.5) * people
         self.stated_weight = self.stated_weight * REMEMBERED + stated
         self.crowded_weight = self.crowded_weight * REMEMBERED + crowded
-        chance = people * np.abs(gates.bias) + stated / 2 + crowded + self._not_seen(people, seen)
+        chance = people * np.abs(gates.bias) + stated / 2 + crowded + self._not_seen(newest / (1 + gates.bias), seen)
         net = joints.into.sum(people) - joints.out_of.sum(people)
         variance = joints.into.sum(chance) + joints.out_of.sum(chance)
         error = np.stack([
@@ -228,6 +229,11 @@ class Occupancy:
         """How many people there are, as far as it is known now; wider where a gate may count the wrong way round."""
         mean, lower, upper = bounds(self.mean[0], self.covariance[0, 0])
         return Estimate(mean, *self.exchange.widened(self.mean[0], self.covariance[0, 0], lower, upper))
+
+    def _by_direction(self, in_count: Floats, out_count: Floats) -> Floats:
+        """All ways in, then all ways out, as the gates are mounted."""
+        turned = self.is_reversed
+        return np.concatenate([np.where(turned, out_count, in_count), np.where(turned, in_count, out_count)])
 
     def _not_seen(self, people: Floats, seen: Floats) -> Floats:
         """Variance by what may have passed unseen, per direction; a whole outage errs one way."""

@@ -10,14 +10,14 @@ CONFIDENCE = 0.95
 Z = 1.959963984540054
 """The normal deviate of `CONFIDENCE`, two-sided."""
 _TAIL = (1 - CONFIDENCE) / 2
-EXACT_BELOW = 3_000.0
+EXACT_BELOW = 2_048.0
 """From here Wilson and Hilferty's formula stands alone: it is off by less than a thousandth of the half width."""
 _NEWTON_ROUNDS = 5
 _SHIFT = 8
 """Stirling's series is exact to the last digits from here up."""
 _STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188)
-_TABLED = 2_048
-"""Whole counts below it are looked up: nearly all that a window holds."""
+_TABLED = int(EXACT_BELOW)
+"""Whole counts below it are looked up: nearly all that a window holds, so that none of them has to be solved."""
 _NO_MORE = 1e-18
 _NOTHING = 0.05
 """Parts of a count up to here have a lower bound below 1e-30: 0."""
@@ -42,10 +42,10 @@ def poisson_interval(count: npt.ArrayLike) -> tuple[Floats, Floats]:
     tabled = (given >= 0) & (given < _TABLED) & (given == np.floor(given))
     whole = np.where(tabled, given, 0.0).astype(np.intp)
     low, high = (np.where(tabled, edge[whole], np.nan) for edge in _table())
-    if (tabled | np.isnan(given)).all():
-        return low, high
-    found_low, found_high = _solved(np.where(tabled, np.nan, given))
-    return np.where(tabled, low, found_low), np.where(tabled, high, found_high)
+    solved = ~tabled & ~np.isnan(given)
+    if solved.any():
+        low[solved], high[solved] = _solved(given[solved])
+    return low, high
 
 
 @cache
@@ -55,11 +55,9 @@ def _table() -> tuple[Floats, Floats]:
 
 def _solved(given: Floats) -> tuple[Floats, Floats]:
     """As `poisson_interval`, each count by itself."""
-    known = ~np.isnan(given)
-    safe = np.where(known, given, 0.0)
-    low = np.where(safe > _NOTHING, _gamma_quantile(np.where(safe > _NOTHING, safe, 1.0), -Z, _TAIL), 0.0)
-    high = _gamma_quantile(safe + 1, Z, 1 - _TAIL)
-    return np.where(known, low, np.nan), np.where(known, high, np.nan)
+    some = given > _NOTHING
+    low = np.where(some, _gamma_quantile(np.where(some, given, 1.0), -Z, _TAIL), 0.0)
+    return low, _gamma_quantile(given + 1, Z, 1 - _TAIL)
 
 
 def _gamma_quantile(shape: Floats, deviate: float, share: float) -> Floats:

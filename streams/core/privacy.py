@@ -81,8 +81,3 @@ def gate_withheld(people_low: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     value, and `outside`, count as 0.
     """
     return np.asarray((people_low < GATE_SHOWN_FROM).all(axis=1))
-
-
-def density_low_high(low: Ints, high: Ints, area_m2: Floats) -> tuple[Floats, Floats]:
-    """Density in persons/m2 from the band only: area is public, so exact/area would give the count."""
-    return low / area_m2, high / area_m2

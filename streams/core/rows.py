@@ -15,8 +15,8 @@ from schemas.roads import ANY_VEHICLE
 from streams.core.counts import PARTS, ChannelWindow, channel_windows, without
 from streams.core.layout import MINUTE_US, Layout, PlaceKind
 from streams.core.levels import ZoneFigures
-from streams.core.measures import between, flow_per_metre, mean_speed, percent_of_capacity, service_level
-from streams.core.privacy import band, density_low_high, gate_withheld
+from streams.core.measures import band_density, between, flow_per_metre, mean_speed, percent_of_capacity, service_level
+from streams.core.privacy import band, gate_withheld
 from streams.core.road_measures import (
     FREEWAY_DENSITY_LIMITS,
     mean_speed_bounds,
@@ -62,9 +62,12 @@ def zone_rows(layout: Layout, figures: ZoneFigures, windows: ZoneWindows, zone: 
     low, high, level = windows.low[at], windows.high[at], windows.level[at]
     coverage, trend = windows.coverage(zone, start_us), windows.trend(zone, start_us)
     has_value = level >= 0
-    density_low, density_high = density_low_high(low, high, figures.area_m2[zone])
+    density_low, density_high = band_density(
+        low, high, figures.view_m2[zone], figures.area_m2[zone], coverage, figures.view_bias[zone],
+        figures.view_sd[zone])
     percent_low, percent_high = percent_of_capacity(low, high, figures.capacity[zone])
     without = ~has_value
+    no_density = without | np.isnan(density_low)
     no_percent = without | np.isnan(percent_low)
     return batch_of(ZONE_SCHEMA, {
         "zone": layout.place_number[zone], "window_start": start_us,
@@ -75,7 +78,7 @@ def zone_rows(layout: Layout, figures: ZoneFigures, windows: ZoneWindows, zone: 
         "level": level, "trend": trend, "coverage": coverage, "status": _status(coverage, has_value),
     }, {
         "people_low": without, "people_high": without, "percent_low": no_percent, "percent_high": no_percent,
-        "density_low_per_m2": without, "density_high_per_m2": without, "level": without,
+        "density_low_per_m2": no_density, "density_high_per_m2": no_density, "level": without,
         "trend": without | np.isnan(trend),
     })
 
@@ -133,6 +136,10 @@ class GateCounts:
     way_in: Floats
     way_out: Floats
     coverage: Floats
+
+    def with_shut(self, shut: Mask) -> "GateCounts":
+        """With gates that somebody closed: what they do not report did not pass."""
+        return GateCounts(self.way_in, self.way_out, np.where(shut, 1.0, self.coverage))
 
 
 def gate_counts(layout: Layout, slots: Slots, usable: Mask, gate: Places, start_us: Ints) -> GateCounts:

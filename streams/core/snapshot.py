@@ -24,11 +24,12 @@ from streams.core.measures_taken import Clock
 from streams.core.step import Partition
 from streams.core.upgrades import UPGRADES, Kept
 
-STATE_VERSION = 4
+STATE_VERSION = 5
 """Rises whenever the state has other parts or another meaning; `streams.core.upgrades` then has one function more."""
 OLDEST_VERSION = min(UPGRADES)
 """From which an upgrade leads here."""
 _LISTS: dict[str, Any] = {"cases": list[Case], "drilled": list[str], "outcomes": list[Outcome],
+                          "standing": list[Outcome],
                           "holding": list[Until], "changes": list[CityChange], "_purged": list[str],
                           "_resting": list[str], "swapped": list[str], "clocks": list[Clock], "said": list[Anchor],
                           "records": list[ContextRecord],

@@ -9,11 +9,16 @@ from typing import Any
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import replace
 
+from schemas.command import Done, Drill, Outcome
 from streams.core.alarm import Alarm
+from streams.core.desk import Until
 from streams.core.layout import Rate
 from streams.core.slots import EMPTY
 from streams.core.step import Partition
+
+DRILL = str(Drill.__struct_config__.tag)
 
 
 @dataclass(slots=True)
@@ -138,5 +143,29 @@ def from_version_3(kept: Kept, partition: Partition) -> Kept:
     return kept
 
 
-UPGRADES: dict[int, Callable[[Kept, Partition], Kept]] = {1: from_version_1, 2: from_version_2, 3: from_version_3}
+def from_version_4(kept: Kept, partition: Partition) -> Kept:
+    """Orders that stand lay among the last outcomes: closed gates and exercises at a site can be found there.
+
+    Which suppression or sensor an outcome was about was not told: those hold on and end, but are not told again.
+    Outflow was kept for the newest window alone: it is judged anew from the next one on.
+    """
+    _fill_part(kept, "_alarm.outflow", partition._alarm.outflow)
+    desk = "_alarm.desk."
+    outcomes = msgspec.json.decode(kept.values[f"{desk}outcomes"], type=list[Outcome])
+    holding = msgspec.json.decode(kept.values[f"{desk}holding"], type=list[Until])
+    drilled = msgspec.json.decode(kept.values["_alarm.book.drilled"], type=list[str])
+    shut = {(one.key, one.until_us) for one in holding if one.kind == "gate"}
+    standing: dict[str, Outcome] = {}
+    for one in outcomes:
+        if one.done is Done.DONE and (one.place, one.until_us) in shut:
+            standing[f"gate/{one.place}"] = one
+        if one.done is Done.DONE and one.command == DRILL and f"site/{one.site}" in drilled:
+            standing[f"drill/site/{one.site}"] = one
+    told = [replace(one, standing_order=order, stands=True) for order, one in standing.items()]
+    kept.values[f"{desk}standing"] = msgspec.Raw(msgspec.json.encode(sorted(told, key=lambda one: one.at_us)))
+    return kept
+
+
+UPGRADES: dict[int, Callable[[Kept, Partition], Kept]] = {
+    1: from_version_1, 2: from_version_2, 3: from_version_3, 4: from_version_4}
 """By the version that they begin with."""

@@ -9,11 +9,10 @@ import msgspec
 
 from streams.serve.places import STALE_WALL_S
 from streams.serve.ranges import Range, range_of, status_name
-from streams.serve.wording import CORRECTIONS, band_text, level_word, range_text, tone
+from streams.serve.wording import CANNOT_SAY, CORRECTIONS, band_text, level_word, range_text, tone
 
 OUTLOOK_SHOWN_S = 1_200.0
 """So long after its quarter hour an outlook is told, in log time: until the next one, and five minutes."""
-CANNOT_SAY = "niet te zeggen"
 
 Row = Mapping[str, Any]
 

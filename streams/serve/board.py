@@ -61,7 +61,8 @@ class Changed:
     """What a message changed: numbers of places by table, ids of alerts, keys of zones with a new sighting.
 
     `sensors` are numbers of sensors with another state; `outlook` are places with another one;
-    `context` says whether a context record is new or changed.
+    `context` says whether a context record is new or changed, `orders` whether a gate was closed or opened, or an
+    exercise begun or ended.
     """
 
     places: dict[LiveTable, set[int]] = field(default_factory=lambda: {table: set() for table in LiveTable})
@@ -70,9 +71,10 @@ class Changed:
     sensors: set[int] = field(default_factory=set)
     outlook: set[PlaceKey] = field(default_factory=set)
     context: bool = False
+    orders: bool = False
 
     def __bool__(self) -> bool:
-        some = self.alerts or self.sightings or self.sensors or self.outlook or self.context
+        some = self.alerts or self.sightings or self.sensors or self.outlook or self.context or self.orders
         return bool(some) or any(self.places.values())
 
 
@@ -132,7 +134,7 @@ class Board:
             if self._take_transition(transition):
                 changed.alerts.add(transition.alert_id)
         for (_, partition), outcome in buffer.outcomes.items():
-            self.outcomes.take(partition, outcome)
+            changed.orders |= self.outcomes.take(partition, outcome)
         for note in buffer.notes.values():
             self._take_note(note)
         for one in buffer.context.values():

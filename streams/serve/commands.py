@@ -23,7 +23,7 @@ from streams.core.layout import partition_of_site
 from streams.gateway.producer import LogProducer
 from streams.http_problem import Problem
 from streams.serve.board import Board
-from streams.serve.posts import check_json, check_role, fits_role
+from streams.serve.posts import check_json, check_role, fits_role, unfit
 from streams.settings import Settings
 
 BODY_BYTES = 16_384
@@ -112,7 +112,7 @@ class CommandDesk:
         rule, site = getattr(command, "rule", None), getattr(command, "site", None)
         if rule is not None:
             if rule not in self._city().file.rules:
-                raise _unfit("the city file has no such rule")
+                raise unfit("the city file has no such rule")
             return EVERYWHERE
         if site is not None:
             return str(site)
@@ -132,16 +132,16 @@ class CommandDesk:
         if isinstance(command, SensorOutOfService):
             sensor = city.file.sensors.get(command.sensor)
             if sensor is None:
-                raise _unfit("the city file has no such sensor")
+                raise unfit("the city file has no such sensor")
             return site_of(city, sensor.zone or sensor.gate or "")
         if isinstance(command, MeasureTaken):
             plan = city.file.plans.get(command.plan)
             if plan is None or command.measure not in plan.measures:
-                raise _unfit("the city file has no such plan or measure")
+                raise unfit("the city file has no such plan or measure")
         key = next(str(value) for name in ("place", "zone", "gate") if (value := getattr(command, name, None)))
         site = site_of(city, key)
         if not site:
-            raise _unfit("the city file has no such place")
+            raise unfit("the city file has no such place")
         return site
 
     def _partitions(self, site: str) -> list[int]:
@@ -150,7 +150,7 @@ class CommandDesk:
             return list(range(count))
         number = self._city().ids[IdKind.SITE].get(site)
         if number is None:
-            raise _unfit("the city file has no such site")
+            raise unfit("the city file has no such site")
         return [partition_of_site(number, count)]
 
     async def _send(self, command: OperatorCommand, site: str, text: str, partitions: list[int]) -> None:
@@ -213,7 +213,3 @@ def _receipt(command: OperatorCommand, outcome: Outcome | None) -> Receipt:
     if outcome.done is Done.REFUSED:
         raise Problem(HTTPStatus.CONFLICT, outcome.reason, id=command.id, outcome=msgspec.to_builtins(outcome))
     return Receipt(id=command.id, command=kind_of(command), done=True, what="done", outcome=outcome)
-
-
-def _unfit(what: str) -> Problem:
-    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, what)

@@ -12,6 +12,8 @@ from schemas.alert import Transition
 from schemas.live import LiveTable
 from streams.serve.ahead import Ahead, Inside, NextLevel, SiteItem, ahead_items, inside_item, next_level
 from streams.serve.board import Alert, Board, Changed, Row
+from streams.serve.drills import DrillItem, drill_items
+from streams.serve.exits import EmptyItem, empty_item
 from streams.serve.passing import GateItem, RoadItem, gate_item, road_item
 from streams.serve.places import Place, Places, stale_after_s
 from streams.serve.ranges import Range, band_of, range_of, status_name, window_end
@@ -31,6 +33,8 @@ from streams.serve.wording import (
 CLOSED_SHOWN_S = 900.0
 """So long, in log time, a closed alert is still shown."""
 ALERTS_SHOWN = 200
+EMPTY_FROM_TONE = 2
+"""Orange: from here up it is said how long a zone needs to empty, also without an event."""
 
 
 class Stream(StrEnum):
@@ -48,8 +52,9 @@ class ZoneItem(msgspec.Struct, frozen=True, kw_only=True):
 
     `inside` is people by the gates, never mixed with what sensors see; `is_seen` says whether the zone has a sensor
     that sees people: without one `inside` is all there is. `ahead` is what is to come, `next` when the next level is
-    reached. `tone` is the colour, 0 to 3; `stale` says that the window ended more than `stale_after_s` ago. `sensors`
-    are those that are not in order.
+    reached; `empty`, how long the zone needs to empty, is told while an event lasts or from `EMPTY_FROM_TONE` up.
+    `tone` is the colour, 0 to 3; `stale` says that the window ended more than `stale_after_s` ago. `sensors` are those
+    that are not in order.
     """
 
     key: str
@@ -73,6 +78,14 @@ class ZoneItem(msgspec.Struct, frozen=True, kw_only=True):
     inside: Inside | None = None
     ahead: list[Ahead] = []
     next: NextLevel | None = None
+    empty: EmptyItem | None = None
+
+    @property
+    def people_now(self) -> tuple[int, int] | None:
+        """Edges of the people in it: by its gates where that is known, else by its cameras; None without."""
+        if self.inside is not None:
+            return self.inside.low, self.inside.high
+        return None if self.stale or self.people is None else (round(self.people.low), round(self.people.high))
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,7 +138,8 @@ class AlertItem(msgspec.Struct, frozen=True, kw_only=True):
 class Document(msgspec.Struct, frozen=True, kw_only=True):
     """The state, or what of it has changed. `log_time`: end of the newest window of people.
 
-    `context` is all that is shown of it, or null where nothing of it has changed.
+    `drills` are always all exercises that are on; `context` is all that is shown of it, or null where nothing of it has
+    changed.
     """
 
     city: str
@@ -134,6 +148,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     now: dt.datetime
     stream: Stream
     log_time: dt.datetime | None
+    drills: list[DrillItem] = []
     sites: list[SiteItem] = []
     zones: list[ZoneItem] = []
     gates: list[GateItem] = []
@@ -199,7 +214,7 @@ class Present:
     def _changed_zones(self, changed: Changed) -> list[int]:
         return [
             number for number, place in self.places.zones.items()
-            if number in changed.places[LiveTable.ZONE] or number in changed.places[LiveTable.INSIDE]
+            if changed.orders or number in changed.places[LiveTable.ZONE] or number in changed.places[LiveTable.INSIDE]
             or ("zone", number) in changed.outlook or place.key in changed.sightings
             or any(sensor.number in changed.sensors for sensor in place.sensors)
         ]
@@ -217,9 +232,13 @@ class Present:
         ends = [end for row in known if (end := window_end(row)) is not None]
         return Document(
             city=self.city, timezone=self.timezone, speed=self.speed, now=now, stream=self.stream,
-            log_time=max(ends, default=None), sites=sites or [], zones=zones or [], gates=gates or [],
-            roads=roads or [], alerts=alerts or [], context=context,
+            log_time=max(ends, default=None), drills=self._drills(), sites=sites or [], zones=zones or [],
+            gates=gates or [], roads=roads or [], alerts=alerts or [], context=context,
         )
+
+    def _drills(self) -> list[DrillItem]:
+        names = {place.key: place.name for place in self.places.sites.values()}
+        return drill_items(self.board.outcomes.drills(), names)
 
     def _stale(self, row: Row | None, place: Place, now: dt.datetime) -> tuple[bool, float]:
         limit_s = stale_after_s(60.0 if row is None else row["span_s"], place.delay_s, self.speed)
@@ -231,7 +250,8 @@ class Present:
         stale, limit_s = self._stale(row, place, now)
         level = None if row is None else row["level"]
         ahead = self._ahead("zone", number, now)
-        return ZoneItem(
+        inside = inside_item(self.board.rows[LiveTable.INSIDE].get(number), limit_s, now, place.limits, place.levels)
+        item = ZoneItem(
             key=place.key, name=place.name, site=place.site, status=status_name(row), stale=stale,
             stale_after_s=limit_s, window_end=window_end(row), level=level,
             word=NO_DATA if level is None else level_word(level, place.levels),
@@ -244,9 +264,18 @@ class Present:
             sighting=sighting_item(self.board.sightings.get(place.key), now),
             sensors=shown_sensors(place.sensors, self.board.sensors),
             is_seen=place.is_seen,
-            inside=inside_item(self.board.rows[LiveTable.INSIDE].get(number), limit_s, now, place.limits, place.levels),
-            ahead=ahead, next=None if stale else next_level(row, ahead, place.limits, place.levels),
+            inside=inside, ahead=ahead, next=None if stale else next_level(row, ahead, place.limits, place.levels),
         )
+        return msgspec.structs.replace(item, empty=self._empty(item, now))
+
+    def _empty(self, item: ZoneItem, now: dt.datetime) -> EmptyItem | None:
+        """How long the zone needs to empty, where that matters now."""
+        site = self.places.exits[item.site]
+        tones = [-1 if item.stale or item.tone is None else item.tone, -1 if item.inside is None else item.inside.tone]
+        if max(tones) < EMPTY_FROM_TONE and not site.has_event(now):
+            return None
+        closed = self.board.outcomes.closed_gates(round(now.timestamp() * 1e6))
+        return empty_item(site, item.key, item.people_now, closed)
 
     def _ahead(self, kind: str, number: int, now: dt.datetime) -> list[Ahead]:
         return ahead_items(self.board.outlook.get((kind, number), {}).values(), self.speed, now)

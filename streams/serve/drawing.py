@@ -12,6 +12,7 @@ from string import Template
 from shapely import Polygon
 
 from schemas.city import CityFile, Gate, Point, Zone
+from streams.serve.wording import exercise_words
 
 EARTH_RADIUS_M = 6_371_000.0
 MARGIN_SHARE = 0.06
@@ -63,12 +64,13 @@ def page(template: str, file: CityFile) -> str:
 
 def _exercises(file: CityFile) -> str:
     """What an exercise may be of, to choose from: sites and rules."""
-    sites = "".join(_exercise("site", key, site.name, f"in {site.name}") for key, site in file.sites.items())
-    rules = "".join(_exercise("rule", key, key, f"met regel {key}") for key in file.rules)
+    sites = "".join(_exercise("site", key, site.name) for key, site in file.sites.items())
+    rules = "".join(_exercise("rule", key, key) for key in file.rules)
     return f'<optgroup label="Locatie">{sites}</optgroup><optgroup label="Regel">{rules}</optgroup>'
 
 
-def _exercise(kind: str, key: str, name: str, words: str) -> str:
+def _exercise(kind: str, key: str, name: str) -> str:
+    words = exercise_words(kind, name)
     return f'<option value="{escape(key)}" data-kind="{kind}" data-words="{escape(words)}">{escape(name)}</option>'
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.city import City, Gate
-from streams.core.emptying import MEASURED_FLOW_PER_M_MIN, Exits, minutes_to_empty, minutes_with_one_shut
+from streams.core.emptying import Exits, minutes_to_empty, minutes_with_one_shut
 from streams.serve.document import Present
+from streams.serve.exits import site_exits
 
 Floats = npt.NDArray[np.float64]
 
@@ -63,21 +64,19 @@ def time_to_empty(city: City, present: Present, zone: str, shut: Collection[str]
         Log time.
     """
     site = city.file.zones[zone].site
-    zones = [key for key, one in city.file.zones.items() if one.site == site]
-    upper = np.array([_upper(present, key, now) for key in zones])
+    ways = site_exits(city)[site]
+    upper = np.array([_upper(present, key, now) for key in ways.zones])
     by_command = present.board.outcomes.closed_gates(round(now.timestamp() * 1e6))
-    gates = {key: gate for key, gate in city.file.gates.items() if gate.site == site}
-    closed = sorted(by_command & gates.keys())
-    exits = _exits(gates, zones, {*shut, *closed})
-    at = zones.index(zone)
-    alone = np.zeros(len(zones))
-    alone[at] = upper[at]
+    closed = sorted(by_command & ways.gates.keys())
+    exits = ways.exits({*shut, *closed})
+    at = ways.zones.index(zone)
+    alone = ways.alone(zone, upper[at])
     minutes, all_minutes = minutes_to_empty(alone, exits), minutes_to_empty(upper, exits)
     return TimeToEmpty(
         zone=zone, site=site, shut=sorted(shut), closed=closed,
         people_at_most=None if np.isnan(upper[at]) else int(upper[at]),
         minutes=_told(minutes), site_minutes=_told(all_minutes), flow_per_m_min=exits.flow_per_m_min,
-        text=_text(minutes, {*shut, *closed}), with_one_shut=_with_one_shut(gates, exits, alone, minutes))
+        text=_text(minutes, {*shut, *closed}), with_one_shut=_with_one_shut(ways.gates, exits, alone, minutes))
 
 
 def _with_one_shut(gates: dict[str, Gate], exits: Exits, people: Floats, minutes: float) -> list[OneShut]:
@@ -95,19 +94,8 @@ def _with_one_shut(gates: dict[str, Gate], exits: Exits, people: Floats, minutes
 def _upper(present: Present, key: str, now: dt.datetime) -> float:
     """Upper edge of the people in a zone: by its gates where that is known, else by its cameras; NaN without."""
     item = present.zone(key, now)
-    if item is None:
-        return np.nan
-    if item.inside is not None:
-        return float(item.inside.high)
-    return np.nan if item.stale or item.people is None else float(item.people.high)
-
-
-def _exits(gates: dict[str, Gate], zones: list[str], shut: Collection[str]) -> Exits:
-    number = {key: at for at, key in enumerate(zones)}
-    sides = [[number.get(gate.from_, -1), number.get(gate.to, -1)] for gate in gates.values()]
-    return Exits(
-        zones=np.array(sides, np.intp).reshape(-1, 2), width_m=np.array([gate.width_m for gate in gates.values()]),
-        is_open=np.array([key not in shut for key in gates], np.bool_), flow_per_m_min=MEASURED_FLOW_PER_M_MIN)
+    people = None if item is None else item.people_now
+    return np.nan if people is None else float(people[1])
 
 
 def _told(minutes: float) -> float | None:

@@ -11,14 +11,14 @@ from schemas.alert import Transition
 from schemas.city import City
 from schemas.health import SensorState
 from schemas.ids import IdKind
+from schemas.moment import datetime_of
 from schemas.rules import KINDS, Rule, RuleKind
 from streams.core.cards import Card, cards_for, site_of, zones_of
-from streams.serve.ahead import CANNOT_SAY
 from streams.serve.board import Alert, Board
 from streams.serve.document import AlertItem, Present
 from streams.serve.emptying import TimeToEmpty, time_to_empty
 from streams.serve.sensors import UNKNOWN_STATE
-from streams.serve.wording import CAUSES, SENSOR_STATES, STATES, level_word
+from streams.serve.wording import CANNOT_SAY, CAUSES, SENSOR_STATES, STATES, level_word
 
 _FIELDS_OF = {
     "min_people": RuleKind.DENSITY, "density_from_per_m2": RuleKind.STOP_AND_GO, "lead_min": RuleKind.FORECAST,
@@ -210,8 +210,8 @@ def _sensor(board: Board, key: str, number: int) -> SensorFact:
 
 def _inputs(last: Transition) -> Inputs:
     return Inputs(
-        window_start=_moment(last.window_start_us), window_end=_moment(last.window_end_us), coverage=last.coverage,
-        people_low=last.people_low, people_high=last.people_high, percent_low=last.percent_low,
+        window_start=datetime_of(last.window_start_us), window_end=datetime_of(last.window_end_us),
+        coverage=last.coverage, people_low=last.people_low, people_high=last.people_high, percent_low=last.percent_low,
         percent_high=last.percent_high, measure=last.measure, unit=last.unit, low=last.low, high=last.high,
         limit=last.limit, dwell_reached=last.reached, profile=last.profile, city_version=last.city_version,
         method=last.method,
@@ -221,7 +221,7 @@ def _inputs(last: Transition) -> Inputs:
 def _step(one: Transition, levels: tuple[str, ...]) -> Step:
     flags = ("acknowledged", "escalated", "suppressed", "stale", "exercise")
     return Step(
-        seq=one.seq, at=_moment(one.at_us), state=one.state_to, state_word=STATES[one.state_to], level=one.level_to,
+        seq=one.seq, at=datetime_of(one.at_us), state=one.state_to, state_word=STATES[one.state_to], level=one.level_to,
         word=level_word(one.level_to, levels), cause=one.cause, cause_word=CAUSES[one.cause], actor=one.actor,
         command_id=one.command_id, note_id=one.note_id, flags=[flag for flag in flags if getattr(one, flag)],
     )
@@ -234,7 +234,7 @@ def _card(card: Card, board: Board, since_us: int) -> CardItem:
         plan=card.plan, measure=card.measure, plan_name=card.plan_name, event=card.event, zone=card.zone,
         title=content.title, level=content.level, trigger=content.trigger, decides=content.decides,
         steps=content.steps, sign_text=content.sign_text, detour=content.detour, stop_when=content.stop_when,
-        effect=_effect(card), taken_at=None if taken is None else _moment(taken.at_us),
+        effect=_effect(card), taken_at=None if taken is None else datetime_of(taken.at_us),
         taken_by="" if taken is None else taken.role,
     )
 
@@ -249,9 +249,5 @@ def _effect(card: Card) -> str:
 
 def _notes(board: Board, alert_id: str) -> list[NoteItem]:
     found = [one for one in board.notes.values() if one.alert_id == alert_id]
-    return [NoteItem(id=one.id, at=_moment(one.at_us), role=one.role, text=one.text)
+    return [NoteItem(id=one.id, at=datetime_of(one.at_us), role=one.role, text=one.text)
             for one in sorted(found, key=lambda note: note.at_us)]
-
-
-def _moment(at_us: int) -> dt.datetime:
-    return dt.datetime.fromtimestamp(at_us / 1e6, dt.UTC)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from schemas.command import Done, GateClosed, GateOpen, Outcome
 
 GATE_COMMANDS = {str(kind.__struct_config__.tag) for kind in (GateClosed, GateOpen)}
+GATE, DRILL = "gate/", "drill/"
+"""Kinds of standing orders that the page shows; the rest of the order names what it is about."""
 KEPT = 5_000
 """Commands whose answers are remembered; a client that tries again does so within minutes."""
 
@@ -19,34 +21,43 @@ KEPT = 5_000
 class Outcomes:
     """Outcomes by command and partition; the first of each stands, since a repeat says the same."""
 
-    gates: dict[str, Outcome] = field(default_factory=dict)
-    """The newest outcome that closed or opened each gate."""
+    orders: dict[str, Outcome] = field(default_factory=dict)
+    """The newest outcome that began or ended each exercise, closed or opened each gate; by standing order."""
     _known: dict[str, dict[int, Outcome]] = field(default_factory=dict)
     _waiting: dict[str, set[asyncio.Event]] = field(default_factory=dict, compare=False)
 
     def take(self, partition: int, outcome: Outcome) -> bool:
-        """Take an answer in; whether it is new."""
+        """Take an answer in; whether it changes what stands."""
+        changed = self._take_order(outcome)
         answers = self._known.setdefault(outcome.command_id, {})
         if partition in answers:
-            return False
+            return changed
         answers[partition] = outcome
-        self._take_gate(outcome)
         if len(self._known) > KEPT:
             del self._known[next(iter(self._known))]
         for event in self._waiting.get(outcome.command_id, ()):
             event.set()
-        return True
+        return changed
 
-    def _take_gate(self, outcome: Outcome) -> None:
-        before = self.gates.get(outcome.place)
-        if outcome.done is Done.DONE and outcome.command in GATE_COMMANDS and (
-            before is None or before.at_us <= outcome.at_us
+    def _take_order(self, outcome: Outcome) -> bool:
+        order = _order(outcome)
+        before = self.orders.get(order)
+        if outcome.done is not Done.DONE or not order.startswith((GATE, DRILL)) or (
+            before is not None and before.at_us > outcome.at_us
         ):
-            self.gates[outcome.place] = outcome
+            return False
+        self.orders[order] = outcome
+        return outcome != before
 
     def closed_gates(self, now_us: int) -> set[str]:
         """Gates that operators closed and that are closed at that time (log time, microseconds since 1970, UTC)."""
-        return {gate for gate, one in self.gates.items() if one.until_us is not None and one.until_us > now_us}
+        return {order.removeprefix(GATE) for order, one in self.orders.items()
+                if order.startswith(GATE) and one.until_us is not None and one.until_us > now_us}
+
+    def drills(self) -> dict[str, Outcome]:
+        """Exercises that are on, by `site/KEY` or `rule/KEY`: the outcome that began each."""
+        return {order.removeprefix(DRILL): one for order, one in self.orders.items()
+                if order.startswith(DRILL) and one.stands}
 
     def answer(self, command_id: str, partitions: Iterable[int]) -> Outcome | None:
         """The one answer of all partitions that were asked; None while some are silent.
@@ -85,3 +96,8 @@ class Outcomes:
             and one.at_us >= since_us
         ]
         return max(done, key=lambda one: one.at_us, default=None)
+
+
+def _order(outcome: Outcome) -> str:
+    """What it begins or ends; outcomes from before this was told name their gate."""
+    return f"{GATE}{outcome.place}" if outcome.command in GATE_COMMANDS else outcome.standing_order

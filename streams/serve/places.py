@@ -9,6 +9,7 @@ from schemas.city import City, Measure
 from schemas.ids import IdKind
 from schemas.roads import ALLOWED_DELAY_S
 from streams.core.thresholds import level_people, view_areas
+from streams.serve.exits import SiteExits, gate_name, site_exits
 from streams.serve.sensors import SensorPlace, city_sensors
 
 STALE_WINDOWS = 3
@@ -52,12 +53,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """All places, by number and in the order of the city file; sites that have zones."""
+    """All places, by number and in the order of the city file; sites that have zones, and their ways out by key."""
 
     zones: dict[int, Place]
     gates: dict[int, Place]
     roads: dict[int, Place]
     sites: dict[int, Place]
+    exits: dict[str, SiteExits]
     _by_key: dict[str, Place] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -74,7 +76,7 @@ def city_places(city: City) -> Places:
     """The places of a city."""
     delays_s = _delays_s(city)
     return Places(dict(_zones(city, delays_s)), dict(_gates(city, delays_s)), dict(_roads(city)),
-                  dict(_sites(city)))
+                  dict(_sites(city)), site_exits(city))
 
 
 def stale_after_s(span_s: float, delay_s: float, speed: float) -> float:
@@ -125,10 +127,8 @@ def _gates(city: City, delays_s: dict[str, float]) -> Iterator[tuple[int, Place]
     numbers, zones = city.ids[IdKind.GATE], city.file.zones
     for key, gate in city.file.gates.items():
         joined = tuple(end for end in (gate.from_, gate.to) if end in zones)
-        ends = (zones[end].name if end in zones else "buiten" for end in (gate.from_, gate.to))
         yield numbers[key], Place(
-            key=key, name=gate.name or " → ".join(ends), site=gate.site, delay_s=delays_s.get(key, 0.0),
-            zones=joined,
+            key=key, name=gate_name(city.file, gate), site=gate.site, delay_s=delays_s.get(key, 0.0), zones=joined,
         )
 
 

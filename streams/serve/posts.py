@@ -22,6 +22,11 @@ def check_json(content_type: str) -> None:
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Content-Type has to be application/json")
 
 
+def unfit(what: str) -> Problem:
+    """What was posted does not go with the city file."""
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, what)
+
+
 def is_on_loopback(settings: Settings) -> bool:
     """Whether only this machine reaches the service: then it may do without tokens."""
     return settings.serve.host in _LOOPBACK

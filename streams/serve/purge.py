@@ -58,7 +58,7 @@ class PurgeDesk:
         except RefusedError as refused:
             raise Problem(HTTPStatus.NOT_FOUND, str(refused)) from None
         except TransientError as away:
-            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"{away}; purge it again",
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(away),
                           headers={"Retry-After": str(RETRY_S)}) from None
         log.info("purge", sensor=key, role="data-engineer", partition=purge.partition, done=purge.done)
         what = "forgotten" if purge.done else (

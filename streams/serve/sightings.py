@@ -19,7 +19,7 @@ from streams.clock import now_us
 from streams.core.layout import partition_of_site
 from streams.gateway.producer import LogProducer
 from streams.http_problem import Problem
-from streams.serve.posts import check_json, check_role
+from streams.serve.posts import check_json, check_role, unfit
 from streams.settings import Settings
 
 BODY_BYTES = 4_096
@@ -104,21 +104,21 @@ class SightingDesk:
     def _checked(self, told: Told, city: City) -> Sighting:
         zone = city.file.zones.get(told.zone)
         if zone is None:
-            raise _unfit(f"the city file has no such zone; known: {', '.join(city.file.zones)}")
+            raise unfit(f"the city file has no such zone; known: {', '.join(city.file.zones)}")
         levels = city.file.profiles[zone.profile].levels
         if told.colour is not None and told.colour.casefold() not in {name.casefold() for name in levels}:
-            raise _unfit(f"the zone's profile has no such level; known: {', '.join(levels)}")
+            raise unfit(f"the zone's profile has no such level; known: {', '.join(levels)}")
         if told.percent is not None and zone.capacity is None:
-            raise _unfit("the zone has no permitted capacity; say `colour` or `count` instead of `percent`")
+            raise unfit("the zone has no permitted capacity; say `colour` or `count` instead of `percent`")
         clock_us = now_us(self._settings.clock)
         at_us = clock_us if told.time is None else round(told.time.timestamp() * 1_000_000)
         if not -AHEAD_S <= (clock_us - at_us) / 1e6 <= OLDEST_S:
-            raise _unfit(f"`time` lies more than {AHEAD_S:g} s ahead or {OLDEST_S:g} s back; tell it at once")
+            raise unfit(f"`time` lies more than {AHEAD_S:g} s ahead or {OLDEST_S:g} s back; tell it at once")
         try:
             return Sighting(zone=told.zone, role=told.role, at_us=at_us, percent=told.percent, colour=told.colour,
                             count=told.count)
         except ValueError as error:
-            raise _unfit(str(error)) from None
+            raise unfit(str(error)) from None
 
     async def _send(self, sighting: Sighting, city: City) -> Receipt:
         site = city.file.zones[sighting.zone].site
@@ -146,7 +146,3 @@ def _decoded(body: bytes) -> Told:
         # The library's text may repeat a field that describes somebody.
         wanted = "`zone`, `role`, one of `percent`, `colour`, `count`, and `time` if it was not now; nothing else"
         raise Problem(HTTPStatus.BAD_REQUEST, f"no sighting: {wanted}") from None
-
-
-def _unfit(what: str) -> Problem:
-    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, what)

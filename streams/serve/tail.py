@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from schemas.errors import FatalError, TransientError
 from schemas.log import Topic
-from streams.kafka_client import connection, is_hopeless
+from streams.kafka_client import connection, told_apart
 from streams.settings import KafkaSettings
 from streams.writer.rows import Message
 
@@ -48,7 +48,7 @@ class Tail:
     def __init__(
         self, kafka: KafkaSettings, client: str = CLIENT, back: Mapping[Topic, int] | None = None
     ) -> None:
-        self._bootstrap = kafka.bootstrap
+        self._kafka = kafka
         self._back = BACK if back is None else back
         self._behind: set[tuple[str, int]] = set()
         self._first: TopicPartition | None = None
@@ -112,7 +112,7 @@ class Tail:
                 self._hear()
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  its public name
                 self._behind.discard((polled.topic() or "", polled.partition() or 0))
-            elif isinstance(told := _told(self._bootstrap, error), FatalError):
+            elif isinstance(told := told_apart(self._kafka, error), FatalError):
                 raise told
         if time.monotonic() - self._heard_s > SILENCE_S:
             self._probe()
@@ -151,9 +151,9 @@ class Tail:
         try:
             about = self._consumer.list_topics(topic.value, timeout=ANSWER_LIMIT_S).topics[topic.value]
         except KafkaException as error:
-            raise _told(self._bootstrap, error.args[0]) from None
+            raise told_apart(self._kafka, error.args[0]) from None
         if about.error is not None or not about.partitions:
-            raise TransientError(f"broker {self._bootstrap}: topic {topic} is not there; is it made yet?")
+            raise TransientError(f"broker {self._kafka.bootstrap}: topic {topic} is not there; is it made yet?")
         return sorted(about.partitions)
 
     def _start(self, topic: Topic, partition: int) -> TopicPartition:
@@ -161,15 +161,8 @@ class Tail:
         try:
             limits = self._consumer.get_watermark_offsets(at, timeout=ANSWER_LIMIT_S)
         except KafkaException as error:
-            raise _told(self._bootstrap, error.args[0]) from None
+            raise told_apart(self._kafka, error.args[0]) from None
         if limits is None:
-            raise TransientError(f"broker {self._bootstrap}: {topic}[{partition}]: no answer on its offsets")
+            raise TransientError(f"broker {self._kafka.bootstrap}: {topic}[{partition}]: no answer on its offsets")
         low, high = limits
         return TopicPartition(topic.value, partition, max(low, high - self._back[topic]))
-
-
-def _told(bootstrap: str, error: KafkaError) -> TransientError | FatalError:
-    text = f"broker {bootstrap}: {error.str()} ({error.name()})"
-    if is_hopeless(error):
-        return FatalError(text)
-    return TransientError(f"{text}; is it running?")

@@ -9,6 +9,7 @@ from schemas.sighting import Disagreement, Role
 
 NO_DATA = "geen gegevens"
 """What stands where there is no value: never a number, never a level."""
+CANNOT_SAY = "niet te zeggen"
 TONES = 4
 """Colours of levels, calm to worst."""
 STATES = {
@@ -63,6 +64,17 @@ CAUSES = {
 }
 """Why an alert changed."""
 SEVERITIES = {"info": "ter informatie", "warning": "waarschuwing", "critical": "kritiek"}
+
+
+def exercise_words(kind: str, name: str) -> str:
+    """Where an exercise is, of a site's name or a rule's key.
+
+    Examples
+    --------
+    >>> exercise_words("site", "Centrum"), exercise_words("rule", "oranje")
+    ('in Centrum', 'met regel oranje')
+    """
+    return f"in {name}" if kind == "site" else f"met regel {name}"
 
 
 def level_word(level: int, names: Sequence[str]) -> str:

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Alerts that were open before a worker had to begin without a snapshot."""
 
+import pytest
 from msgspec.structs import replace
 
 from schemas.alert import Cause, State, Transition
-from tests.cities import small_city
+from tests.cities import small_city, small_file
 from tests.core.play import Player, at_us
 
 BEFORE_US = at_us(-7_200)
@@ -48,6 +49,19 @@ def test_an_alert_that_still_holds_goes_on_under_its_old_id() -> None:
     assert {one.alert_id for one in told} == {"00000000deadbeef"}
     assert [(one.seq, one.state_to) for one in told] == [(5, State.RECOVERING), (6, State.RESOLVED)]
     assert {one.opened_at_us for one in told} == {BEFORE_US}
+
+
+@pytest.mark.parametrize("people", [350, 450])
+def test_a_suppression_that_nobody_knows_of_any_more_ends_and_that_is_told(people: int) -> None:
+    play = Player(small_city(), awaiting_adoption=True)
+    crowd(play, 0, 120, people=people)
+    play.adopt(121, replace(before(), suppressed=True))
+    crowd(play, 130, 150, people=people)
+    if people == 450:  # red says more than orange
+        assert all(one.suppressed for one in orange(play))
+    else:
+        [told] = orange(play)
+        assert (told.seq, told.suppressed, told.cause) == (5, False, Cause.TIMER)
 
 
 def test_another_level_is_told_with_cause_adopt() -> None:
@@ -126,3 +140,12 @@ def test_an_alert_that_the_fold_saw_end_is_ended_and_not_opened_again() -> None:
     assert (told.alert_id, told.state_to, told.cause) == (opened().alert_id, State.RESOLVED, Cause.THRESHOLD)
     crowd(play, 310, 400, people=50)
     assert len(orange(play)) == 1
+
+
+def test_an_old_alert_that_nobody_took_escalates_on_its_own_clock() -> None:
+    rules = {key: replace(rule, escalate_after_s=3_600.0) for key, rule in small_file().rules.items()}
+    play = Player(small_city(rules=rules), awaiting_adoption=True)
+    crowd(play, 0, 120)
+    play.adopt(121, replace(before(), at_us=at_us(-60)))
+    crowd(play, 130, 150)
+    assert [one.escalated for one in orange(play)] == [True]

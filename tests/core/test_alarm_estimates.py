@@ -132,6 +132,26 @@ def test_a_gate_count_that_comes_late_counts_from_then_on() -> None:
     assert with_it[-1][0] >= without[-1][0] + 50
 
 
+def test_counts_of_a_gate_that_stays_silent_are_not_lost() -> None:
+    never, late = (Player(city(rule(RuleKind.OCCUPANCY))) for _ in range(2))
+    for play in (never, late):
+        counted(play, range(5), {"plein-straat": (0, 20), "straat-uit": (0, 20)})
+        counted(play, range(5, 8), {"straat-uit": (0, 20)})
+    late.send(482, *passages(late, 300, {"plein-straat": (0, 100)}))
+    for play in (never, late):
+        counted(play, range(8, 12), {"straat-uit": (0, 20)})
+    assert inside(late, "plein")[-1][1] >= inside(never, "plein")[-1][1] + 90
+
+
+def test_what_was_seen_long_ago_corrects_nobody() -> None:
+    play = Player(city(rule(RuleKind.OCCUPANCY)))
+    counted(play, range(30), {"plein-straat": (0, 20), "straat-uit": (0, 20)})
+    refused = play.command(1_862, ZoneEmpty(id="leeg", role="operator", zone="plein", at_us=at_us(900)))
+    assert (refused.done, "quarter" in refused.reason) == ("refused", True)
+    counted(play, range(30, 32), GATES)
+    assert inside(play, "plein")[-1][1] > 500
+
+
 def plan(effect: Effect) -> Plan:
     return Plan(name="Plan", always=True, measures={"doseer": Measure(
         title="Doseer", zones=["*"], level=2, trigger="oranje", decides="hoofd-crowd", steps=["sluit"],
@@ -149,6 +169,29 @@ def test_a_measure_without_effect_is_an_alert_and_one_with_effect_is_none(works:
             play.command(541, MeasureTaken(
                 id="m", role="operator", place="straat", plan="plan", measure="doseer"))
     assert (states(play, "straat") == []) is works
+
+
+def test_an_effect_that_nobody_can_see_any_more_has_not_come() -> None:
+    play = Player(city(rule(RuleKind.EFFECT), plans={"plan": plan(
+        Effect(gate="plein-straat", fall_percent=50, within_min=5))}))
+    for number in range(22):
+        seen: dict[str, tuple[float | None, float | None]] = {"plein-straat": (80, 40)} if number < 16 else {}
+        minute(play, number, 300, {**seen, "straat-uit": (40, 40)})
+        if number == 8:
+            play.command(541, MeasureTaken(id="m", role="operator", place="plein", plan="plan", measure="doseer"))
+    assert [(one.state_to, one.stale) for one in told(play, "regel", "plein")] == [
+        (State.FIRING, False), (State.FIRING, True)]
+
+
+def test_a_zone_that_is_not_seen_has_no_effect_to_lack() -> None:
+    play = Player(city(rule(RuleKind.EFFECT), plans={"plan": plan(Effect(fall_percent=50, within_min=5))}))
+    crowd(play, 0, 400, 300)
+    play.command(401, MeasureTaken(id="m", role="operator", place="plein", plan="plan", measure="doseer"))
+    crowd(play, 410, 500, 300)
+    play.tick(1_000)
+    assert told(play, "regel", "plein") == []
+    crowd(play, 1_000, 1_130, 300)
+    assert states(play, "plein") == [State.FIRING]
 
 
 def usual(play: Player, place: str, mean: float) -> BaselineRows:

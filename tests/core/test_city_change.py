@@ -225,3 +225,11 @@ def test_a_gate_that_was_found_swapped_is_turned_once_when_the_city_file_mends_i
     # The device says "out", so twenty a minute leave the square, before the change and after it.
     assert last["inside_low"] <= 160 <= last["inside_high"]
     assert play.partition._alarm.inside.occupancy.is_reversed[0] != is_mended
+
+
+def test_the_first_gates_of_a_partition_begin_at_the_change() -> None:
+    cameras = {key: one for key, one in small_file().sensors.items() if one.gate is None}
+    play = Player(small_city(gates={}, sensors=cameras))
+    play.change(1, second_version(), CHANGE_S)
+    play.camera("cam-plein", ((second, 60 + second // 10 % 2) for second in range(10, CHANGE_S + 300, 10)))
+    assert [row["window_start"] for row in play.rows(LiveTable.INSIDE, "plein")][:2] == [CHANGE_S, CHANGE_S + 60]

@@ -17,11 +17,13 @@ from schemas.command import (
     OperatorCommand,
     Outcome,
     Resolve,
+    SensorOutOfService,
     Suppress,
     Unacknowledge,
     Unsuppress,
 )
 from schemas.rules import Rule, RuleKind, Severity
+from streams.core.desk import OUTCOMES_KEPT
 from tests.cities import small_city, small_file
 from tests.core.play import Player, at_us
 from tests.core.test_alarm import crowd, opened, told
@@ -237,6 +239,46 @@ def test_a_closed_gate_is_told_with_its_end_and_again_every_hour() -> None:
     assert (opened.place, opened.until_us) == ("plein-straat", None)
     play.tick(7_200)
     assert [one for one in play.effects if isinstance(one, Outcome)] == [told, told, opened]
+
+
+def orders_told(play: Player, second: float) -> list[Outcome]:
+    """What is told again at that time."""
+    play.effects.clear()
+    play.tick(second)
+    return [one for one in play.effects if isinstance(one, Outcome)]
+
+
+def test_what_stands_is_told_again_however_much_was_commanded_since_and_no_longer_than_it_stands() -> None:
+    play = player()
+    until = at_us(9_000)
+    orders: list[OperatorCommand] = [
+        GateClosed(gate="plein-straat", until_us=until, **named(1)),
+        SensorOutOfService(sensor="cam-straat", until_us=until, **named(2)),
+        Suppress(place="plein", until_us=until, **named(3)),
+        Drill(on=True, rule="oranje", **named(4)),
+    ]
+    given = [play.command(61 + at, order) for at, order in enumerate(orders)]
+    assert [one.standing_order for one in given] == [
+        "gate/plein-straat", "sensor/cam-straat", "place/plein", "drill/rule/oranje"]
+    for number in range(OUTCOMES_KEPT):
+        play.command(70, Acknowledge(alert="0000000000000000", **named(100 + number)))
+    play.restart()
+    assert orders_told(play, 3_600) == given
+    assert play.command(3_601, orders[0]) == given[0]  # a repeat is still known
+    play.command(3_602, Unsuppress(place="plein", **named(5)))
+    ended = play.command(3_603, Drill(on=False, rule="oranje", **named(6)))
+    assert (ended.standing_order, ended.stands) == ("drill/rule/oranje", False)
+    assert orders_told(play, 7_200) == given[:2]
+    assert orders_told(play, 10_800) == []
+
+
+def test_an_order_that_is_given_anew_stands_once_and_a_refused_one_does_not() -> None:
+    play = player()
+    play.command(61, GateClosed(gate="plein-straat", until_us=at_us(5_000), **named(1)))
+    longer = play.command(62, GateClosed(gate="plein-straat", until_us=at_us(9_000), **named(2)))
+    refused(play, 63, GateClosed(gate="straat-uit", until_us=at_us(1), **named(3)), "passed")
+    assert orders_told(play, 3_600) == [longer]
+    assert orders_told(play, 7_200) == [longer]
 
 
 def test_a_gate_is_opened_only_once() -> None:

@@ -55,9 +55,17 @@ def test_a_rule_of_an_event_raises_only_while_it_lasts_and_its_alert_ends_after_
     crowd(play, 0, 1_500, 310)
     own = told(play, "feestgeel")
     assert at_us(FROM_S) <= own[0].at_us < at_us(UNTIL_S)
-    assert [one.state_to for one in own] == [State.FIRING, State.RECOVERING, State.RESOLVED]
-    assert own[1].at_us >= at_us(UNTIL_S)
+    assert [one.state_to for one in own] == [State.FIRING, State.RESOLVED]
+    # The crowd is still there: what ends is the rule, and nothing says that it is calm.
+    assert (own[1].cause, own[1].at_us) == (Cause.TIMER, at_us(UNTIL_S + 10))
     assert opened(play, "feestgeel") == 1
+
+
+def test_the_alert_of_an_event_whose_sensors_went_with_it_ends() -> None:
+    play = Player(feast(strict=4.0))
+    crowd(play, 0, UNTIL_S - 100, 310)
+    play.tick(UNTIL_S + 600)
+    assert told(play, "feestgeel")[-1].state_to is State.RESOLVED
 
 
 def test_a_restart_within_an_event_changes_nothing() -> None:

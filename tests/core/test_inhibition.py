@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """One cause is one alarm: an alert that another one at the place says already is told suppressed from its begin."""
 
-from schemas.alert import State, Transition
+from schemas.alert import Cause, State, Transition
+from schemas.command import Done, Drill, Suppress
 from schemas.rules import Rule, RuleKind, Severity
-from tests.core.play import Player
+from tests.cities import small_city
+from tests.core.play import Player, at_us
 from tests.core.test_alarm import crowd, told, with_rules
 
 FORECAST = Rule(kind=RuleKind.FORECAST, level=3, limit=0.01, raise_after=1, clear_after=1, severity=Severity.WARNING)
@@ -46,3 +48,40 @@ def test_the_lost_sensors_of_a_place_without_data_call_nobody() -> None:
         play.tick(second)
     assert not first(play, "stil").suppressed
     assert first(play, "uit").suppressed
+
+
+def test_an_exercise_hides_no_real_alert() -> None:
+    play = Player(small_city())
+    assert play.command(1, Drill(id="d", role="operator", on=True, rule="rood")).done is Done.DONE
+    crowd(play, 10, 120, 450)
+    assert first(play, "rood").exercise
+    assert not any(one.exercise or one.suppressed for one in told(play, "oranje"))
+
+
+def test_a_real_alert_hides_an_exercise() -> None:
+    play = Player(small_city())
+    play.command(1, Drill(id="d", role="operator", on=True, rule="oranje"))
+    crowd(play, 10, 120, 450)
+    assert told(play, "oranje")[-1].suppressed
+    assert not told(play, "rood")[-1].suppressed
+
+
+def test_data_that_are_missing_in_an_exercise_hide_no_lost_sensor() -> None:
+    play = Player(with_rules(stil=SILENT, uit=LOST))
+    play.command(1, Drill(id="d", role="operator", on=True, rule="stil"))
+    crowd(play, 10, 300, 100)
+    play.tick(1_200)
+    assert first(play, "stil").exercise
+    assert not any(one.suppressed for one in told(play, "uit"))
+
+
+def test_a_level_whose_rule_is_suppressed_hides_no_lower_one() -> None:
+    play = Player(small_city())
+    play.command(1, Suppress(id="s", role="operator", rule="rood", until_us=at_us(200)))
+    crowd(play, 10, 190, 450)
+    assert first(play, "rood").suppressed
+    assert not any(one.suppressed for one in told(play, "oranje"))
+    crowd(play, 190, 220, 450)
+    assert not told(play, "rood")[-1].suppressed
+    last = told(play, "oranje")[-1]
+    assert (last.suppressed, last.cause) == (True, Cause.INHIBITED)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Detectors that no rule wants do not run, and begin as after a start once a rule wants them."""
 
+import datetime as dt
 from collections.abc import Collection
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from schemas.alert import State
+from schemas.events import Event
 from schemas.rules import RuleKind
 from streams.core.incident import Incidents
 from streams.core.layout import PlaceKind, layout
@@ -15,9 +17,9 @@ from streams.core.levels import zone_figures
 from streams.core.lookahead import DETECTED, LookAhead
 from streams.core.moves import moves_between
 from streams.core.surge import Surges
-from tests.cities import small_city, small_roads
+from tests.cities import small_city, small_file, small_roads
 from tests.core.baseline_samples import baseline_rows
-from tests.core.play import Player, at_us
+from tests.core.play import START_S, Player, at_us
 from tests.core.test_alarm import crowd
 from tests.core.test_alarm_estimates import city, know, rule, states, usual
 
@@ -89,3 +91,16 @@ def test_a_rule_of_a_later_city_version_finds_its_surge() -> None:
     assert states(play, "plein") == []
     crowd(play, 1_500, 3_000, 320)
     assert states(play, "plein") == [State.FIRING]
+
+
+def test_the_plan_of_a_site_brings_the_people_of_its_counted_zones_alone() -> None:
+    begin, end = (dt.datetime.fromtimestamp(START_S + second, dt.UTC) for second in (0, 7_200))
+    event = Event(name="Feest", from_=begin, until=end, sites=["centrum"], expected_visitors=900)
+    sensors = {key: one for key, one in small_file().sensors.items() if key != "cam-straat"}
+    planned_city = small_city(events={"feest": event}, sensors=sensors)
+    laid_out = layout(planned_city, 1, 0)
+    ahead = LookAhead(planned_city, laid_out, zone_figures(planned_city, laid_out))
+    ahead.at_quarter(at_us(3_600), (np.full(2, 100), np.full(2, 104)))
+    square, street, site = ahead.forecast.planned[:, -1].tolist()
+    assert street > 0
+    assert site == square > 0

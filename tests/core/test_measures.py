@@ -17,6 +17,7 @@ from streams.core.measures import (
     NO_LEVEL,
     MeasureStatus,
     area_density,
+    band_density,
     between,
     counted,
     flow_per_metre,
@@ -90,15 +91,19 @@ def test_a_part_of_a_count_has_the_interval_of_the_gamma_function() -> None:
     assert math.erf(math.sqrt(low[2])) == pytest.approx(0.025, abs=1e-12)
 
 
-@given(st.integers(0, 2_100), st.floats(0.1, 0.9))
-def test_looked_up_intervals_are_those_that_are_solved(count: int, part: float) -> None:
-    whole, between_whole = poisson_interval([count, count + part])
-    alone = [poisson_interval([one, count + part]) for one in (count, np.nan)]
-    assert [whole[0], between_whole[0]] == [edge[0] for edge in alone[0]]
-    assert [whole[1], between_whole[1]] == [edge[1] for edge in alone[1]]
+@settings(max_examples=10)
+@given(st.lists(st.integers(0, 2_100), min_size=20, max_size=40), st.floats(0.1, 0.9))
+def test_looked_up_intervals_are_those_that_are_solved(counts: list[int], part: float) -> None:
+    whole = np.array(counts, np.float64)
+    low, high = poisson_interval(whole)
+    # The next number that can be written is no whole one, and so it is solved.
+    solved_low, solved_high = poisson_interval(np.nextafter(whole, np.inf))
+    assert solved_low == pytest.approx(low, rel=1e-9, abs=1e-20)
+    assert solved_high == pytest.approx(high, rel=1e-9)
     # A part more counts for more: the looked-up ones lie in line with the others.
-    assert whole[0] <= whole[1]
-    assert between_whole[0] < between_whole[1]
+    between_low, between_high = poisson_interval(whole + part)
+    assert (low <= between_low).all()
+    assert (high < between_high).all()
 
 
 def test_no_count_has_no_interval() -> None:
@@ -173,19 +178,41 @@ def test_density_of_an_area_that_is_wholly_seen_has_only_the_sensors_error() -> 
     exact = area_density([50.0], [100.0], [100.0])
     assert (exact.low[0], exact.value[0], exact.high[0]) == (0.5, 0.5, 0.5)
     unsure = area_density([50.0], [100.0], [100.0], sd=0.1)
-    assert (unsure.low[0], unsure.high[0]) == pytest.approx((0.402, 0.598), abs=1e-3)
+    # 1.96 times 10 % more or fewer are seen than there are: 0.5 / 1.196 and 0.5 / 0.804.
+    assert (unsure.low[0], unsure.high[0]) == pytest.approx((0.418, 0.622), abs=1e-3)
+    hopeless = area_density([50.0], [100.0], [100.0], sd=0.9)
+    assert hopeless.high[0] == pytest.approx(0.5 / 0.05)
 
 
 def test_density_of_an_area_that_is_seen_in_part() -> None:
     found = area_density([50.0], [100.0], [400.0], coverage=0.5)
     low, high = poisson_interval(50)
     assert found.value[0] == 0.5
-    assert found.low[0] == pytest.approx((50 + 3 * low) / 400)
-    assert found.high[0] == pytest.approx((50 + 3 * high) / 400)
+    # The 150 out of view vary by themselves, and around a mean that the 50 tell: together sqrt(3/4) / (1/4) of 50's.
+    assert found.low[0] == pytest.approx((200 - math.sqrt(12) * (50 - low)) / 400)
+    assert found.high[0] == pytest.approx((200 + math.sqrt(12) * (high - 50)) / 400)
     assert found.status[0] == MeasureStatus.PARTIAL
     blind = area_density([0.0], [0.0], [400.0])
     assert np.isnan(blind.value[0])
     assert blind.status[0] == MeasureStatus.MISSING
+
+
+def test_density_of_a_band_is_from_its_low_edge_to_its_high_one_with_the_cameras_own_error() -> None:
+    low, high = band_density([310, 310], [314, 314], [1_000.0, 1_000.0], [1_000.0] * 2, [1.0, 1.0], bias=[0.0, -0.05])
+    assert (low[0], high[0]) == (0.310, 0.314)
+    assert (low[1], high[1]) == pytest.approx((0.310 / 0.95, 0.314 / 0.95))
+    wide = band_density([310], [314], [1_000.0], [1_000.0], [1.0], sd=0.1)
+    part = band_density([310], [314], [1_000.0], [1_000.0], [0.5], sd=0.1)
+    assert part[0][0] < wide[0][0] < 0.310 < 0.314 < wide[1][0] < part[1][0]
+    assert np.isnan(band_density([310], [314], [1_000.0], [1_000.0], [0.0])).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(edge=st.integers(0, 5_000), share=st.floats(0.05, 1), bias=st.floats(-0.5, 0.5), sd=st.floats(0, 0.9))
+def test_bounds_of_a_bands_density_are_finite_and_in_order(edge: int, share: float, bias: float, sd: float) -> None:
+    low, high = band_density([edge], [edge + 4], [400.0], [1_000.0], [share], bias, sd)
+    assert 0 <= low[0] <= edge / (1_000 * (1 + bias)) * (1 + 1e-9)
+    assert (edge + 4) / (1_000 * (1 + bias)) * (1 - 1e-9) <= high[0] < np.inf
 
 
 def test_density_from_occupancy_is_an_estimate_and_missing_where_no_gate_was_seen() -> None:

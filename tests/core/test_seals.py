@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from schemas.city import City, Grain, Measure, Semantics
 from schemas.live import Status
-from schemas.reading import Batch, Metric
+from schemas.reading import Metric
 from schemas.seal import Group, Seal
 from streams.core.snapshot import dump, load
 from tests.cities import small_city, small_file, small_roads
@@ -20,6 +20,7 @@ NOON_S = 12 * 3_600.0
 SEAL_S = 6 * 3_600
 QUARTER_S = 900
 GATE = "teller-straat-uit"
+CAMERAS = {key: sensor for key, sensor in small_file().sensors.items() if sensor.zone}
 
 
 def city_of(grain: Grain, **changes: Any) -> City:
@@ -27,6 +28,11 @@ def city_of(grain: Grain, **changes: Any) -> City:
     zones = {key: _with(zone, grain) for key, zone in file.zones.items()}
     gates = {key: _with(gate, grain) for key, gate in file.gates.items()}
     return small_city(**{"zones": zones, "gates": gates, **changes})
+
+
+def squares(grain: Grain, **changes: Any) -> City:
+    """The same without gates: hours without a reading pass more quickly."""
+    return city_of(grain, gates={}, sensors=CAMERAS, **changes)
 
 
 def _with(place: Any, grain: Grain) -> Any:
@@ -52,7 +58,7 @@ def counts(play: Player, from_s: float, values: list[float], sensor: str = GATE)
 
 
 def test_person_seconds_of_a_quarter_are_sealed_six_hours_after_its_end() -> None:
-    play = Player(city_of(Grain.QUARTER), start_s=NOON_S)
+    play = Player(squares(Grain.QUARTER), start_s=NOON_S)
     play.camera("cam-plein", ((NOON_S + second, 19 + second // 10 % 2 * 2) for second in range(0, QUARTER_S + 60, 10)))
     play.tick(NOON_S + QUARTER_S + SEAL_S - 1)
     assert play.seals(Group.PEOPLE) == []
@@ -63,7 +69,7 @@ def test_person_seconds_of_a_quarter_are_sealed_six_hours_after_its_end() -> Non
 
 
 def test_a_grid_is_dense_and_missing_is_not_zero() -> None:
-    play = Player(city_of(Grain.QUARTER), start_s=NOON_S)
+    play = Player(squares(Grain.QUARTER), start_s=NOON_S)
     play.camera("cam-plein", ((NOON_S + second, 0) for second in range(0, QUARTER_S + 60, 10)))
     play.tick(NOON_S + QUARTER_S + SEAL_S)
     [seal] = play.seals(Group.PEOPLE)
@@ -72,7 +78,7 @@ def test_a_grid_is_dense_and_missing_is_not_zero() -> None:
 
 
 def test_a_camera_that_was_away_covers_what_it_saw() -> None:
-    play = Player(city_of(Grain.QUARTER), start_s=NOON_S)
+    play = Player(squares(Grain.QUARTER), start_s=NOON_S)
     play.camera("cam-plein", ((NOON_S + second, 10) for second in range(0, 300, 10)))
     play.tick(NOON_S + QUARTER_S + SEAL_S)
     [cell] = cells(play, Group.PEOPLE, "plein", Metric.PEOPLE)
@@ -84,11 +90,18 @@ def test_a_camera_that_was_away_covers_what_it_saw() -> None:
 def test_each_minute_is_in_one_cell_whatever_the_grain() -> None:
     values = [float(minute % 7) for minute in range(6 * 60)]
     night = 5 * 3_600 + 3_000
-    for grain, lengths in ((Grain.QUARTER, {900, 21_600}), (Grain.HOUR, {3_600, 21_600}), (Grain.SIX_HOURS, {21_600})):
-        play = Player(city_of(grain), start_s=night)
-        counts(play, night, values)
-        play.tick(12 * 3_600 + SEAL_S)
-        found = cells(play, Group.PASSAGES, "straat-uit", Metric.IN)
+    lengths_of = {Grain.QUARTER: {900, 21_600}, Grain.HOUR: {3_600, 21_600}, Grain.SIX_HOURS: {21_600}}
+    file = small_file()
+    gates = {grain.value: _with(file.gates["straat-uit"], grain) for grain in lengths_of}
+    sensors = {grain.value: replace(file.sensors[GATE], gate=grain.value) for grain in lengths_of}
+    play = Player(small_city(gates=gates, sensors=sensors), start_s=night)
+    for minute, value in enumerate(values):
+        begin_s = night + 60 * minute
+        play.send(begin_s + 61, *(play.reading(sensor, metric, begin_s, count, 60)
+                                  for sensor in sensors for metric, count in ((Metric.IN, value), (Metric.OUT, 0))))
+    play.tick(12 * 3_600 + SEAL_S)
+    for grain, lengths in lengths_of.items():
+        found = cells(play, Group.PASSAGES, grain.value, Metric.IN)
         assert {cell["grain_s"] for cell in found} == lengths
         assert found[0]["grain_s"] == 21_600  # the night
         assert [cell["start_s"] for cell in found[1:]] == [
@@ -131,7 +144,7 @@ def test_a_slow_counter_enters_research_only() -> None:
 
 
 def test_roads_are_sealed_exactly_with_the_vehicles_behind_their_speed() -> None:
-    play = Player(small_city(small_roads()), start_s=NOON_S)
+    play = Player(small_city(small_roads(), gates={}, sensors=CAMERAS), start_s=NOON_S)
     lane = "RWS01_MONIBAS_0120vwg0001ra/lane"
     for minute in range(16):
         begin_s = NOON_S + 60 * minute
@@ -149,7 +162,7 @@ def test_roads_are_sealed_exactly_with_the_vehicles_behind_their_speed() -> None
 
 def test_the_same_geometry_and_grains_have_one_map_name() -> None:
     maps = []
-    for city in (city_of(Grain.QUARTER), city_of(Grain.QUARTER, rules={}), city_of(Grain.HOUR)):
+    for city in (squares(Grain.QUARTER), squares(Grain.QUARTER, rules={}), squares(Grain.HOUR)):
         play = Player(city, start_s=NOON_S)
         play.tick(NOON_S + 3_600 + SEAL_S)
         maps.append(play.seals(Group.PEOPLE)[0].zone_map)
@@ -161,30 +174,30 @@ def sealed(play: Player) -> list[tuple[str, list[dict[str, Any]]]]:
     return [(seal.batch_key, seal.cells.to_pylist()) for seal in found]
 
 
-@settings(max_examples=3)
-@given(st.data())
-def test_order_delay_and_repeats_change_no_released_count(data: st.DataObject) -> None:
-    seed = data.draw(st.integers(0, 2**32 - 1))
+@settings(max_examples=2)
+@given(st.integers(0, 2**32 - 1))
+def test_order_delay_and_repeats_change_no_released_count(seed: int) -> None:
     draw = np.random.default_rng(seed)
     city = city_of(Grain.QUARTER)
-    minutes = 20
-    values = draw.integers(0, 30, minutes)
-    delays_s = np.where(draw.random(minutes) < 0.5, 61, draw.uniform(61, SEAL_S - 60, minutes))
-    again = draw.random(minutes) < 0.3
+    readings = [(sensor, metric, NOON_S + 60 * minute, float(draw.integers(0, 30)))
+                for sensor in (GATE, "teller-plein-straat") for metric in (Metric.IN, Metric.OUT)
+                for minute in range(20)]
+    count = len(readings)
+    delays_s = np.where(draw.random(count) < 0.5, 61, draw.uniform(61, SEAL_S - 60, count)).tolist()
+    again = draw.random(count) < 0.3
+    prompt = [(begin_s + 61, number) for number, (_, _, begin_s, _) in enumerate(readings)]
+    late = [(readings[number][2] + delay_s, number) for number, delay_s in enumerate(delays_s)]
+    late += [(second + float(draw.uniform(0, 1_500)), number) for second, number in late if again[number]]
 
-    def reading(play: Player, minute: int) -> Batch:
-        return play.reading(GATE, Metric.IN, NOON_S + 60 * minute, float(values[minute]), 60)
-
-    arrivals = [(NOON_S + 60 * minute + delay, minute) for minute, delay in enumerate(delays_s.tolist())]
-    arrivals += [(second + float(draw.uniform(0, 1_500)), minute) for second, minute in arrivals if again[minute]]
-    late, prompt = Player(city, start_s=NOON_S), Player(city, start_s=NOON_S)
-    for second, minute in sorted(arrivals):
-        late.send(second, reading(late, minute))
-    for minute in range(minutes):
-        prompt.send(NOON_S + 60 * minute + 61, reading(prompt, minute))
-    for play in (late, prompt):
+    def released(arrivals: list[tuple[float, int]]) -> list[tuple[str, list[dict[str, Any]]]]:
+        play = Player(city, start_s=NOON_S)
+        for second, number in sorted(arrivals):
+            sensor, metric, begin_s, value = readings[number]
+            play.send(second, play.reading(sensor, metric, begin_s, value, 60))
         play.tick(NOON_S + 3 * QUARTER_S - 60 + SEAL_S)
-    assert sealed(late) == sealed(prompt), f"seed {seed}"
+        return sealed(play)
+
+    assert released(late) == released(prompt), f"seed {seed}"
 
 
 def test_a_restored_partition_seals_the_same() -> None:

@@ -4,9 +4,10 @@
 from collections.abc import Iterator
 
 import pytest
+from msgspec.structs import replace
 
 from schemas.alert import State
-from schemas.city import City
+from schemas.city import City, Sensor
 from schemas.log import Clock
 from schemas.reading import Batch, Metric
 from schemas.rules import Rule, RuleKind, Severity
@@ -135,3 +136,39 @@ def test_a_crowd_that_stood_still_and_went_home_ends_its_alert() -> None:
         people, moving = (330, 12) if number < 6 else (20, 0)
         minute(play, number, people, {"plein-straat": (moving, 10), "straat-uit": (10, 10)})
     assert states(play, "plein")[-1] is State.RESOLVED
+
+
+def slow(sensor: Sensor, delay_s: float) -> Sensor:
+    measures = {key: replace(one, allowed_delay_s=delay_s) for key, one in sensor.measures.items()}
+    return replace(sensor, measures=measures)
+
+
+def test_of_two_alerts_that_open_at_one_instant_each_has_its_own_id() -> None:
+    rule = Rule(kind=RuleKind.FLOW, limit=5, raise_after=1, clear_after=1, severity=Severity.INFO)
+    file = small_file()
+    sensors = {key: slow(one, 600) if one.gate else one for key, one in file.sensors.items()}
+    play = Player(small_city(rules={**file.rules, "regel": rule}, sensors=sensors))
+    crowd(play, 0, 480, 300)
+    backlog = [one for number in range(8) for one in passages(
+        play, 60 * number, {"plein-straat": (0 if number % 2 else 200, 10), "straat-uit": (10, 10)})]
+    play.send(500, *backlog)
+    own = told(play, "regel", "plein-straat")
+    assert {one.at_us for one in own} == {own[0].at_us}
+    assert opened(play, "regel", "plein-straat") == 4
+    assert len({(one.alert_id, one.seq) for one in own}) == len(own) == 4 * len(LIFE)
+
+
+def test_people_stand_still_also_where_one_gate_tells_it_later_than_the_others() -> None:
+    file = small_file()
+    gates = {**file.gates, "tweede": file.gates["plein-straat"]}
+    later = slow(replace(file.sensors["teller-plein-straat"], gate="tweede"), 300)
+    rule = one_rule(RuleKind.STOP_AND_GO, limit=5, density_from=0.3)
+    play = Player(small_city(rules={**file.rules, "regel": rule}, gates=gates,
+                             sensors={**file.sensors, "teller-tweede": later}))
+    for number in range(20):
+        moving = 12 if 6 <= number < 12 else 80
+        crowd(play, 60 * number, 60 * number + 60, 330)
+        back = passages(play, 60 * (number - 3), {"tweede": (12, 10)}) if number >= 3 else ()
+        play.send(60 * number + 61, *passages(
+            play, 60 * number, {"plein-straat": (moving, 10), "straat-uit": (10, 10)}), *back)
+    assert states(play, "plein") == LIFE

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A partition that is put away and taken out again goes on as if nothing had happened."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -38,11 +40,15 @@ def crowd(city: City, restart_at: set[int]) -> list[object]:
     return [effect.rows.to_pylist() if hasattr(effect, "rows") else effect for effect in play.effects]
 
 
-@settings(max_examples=8, deadline=None)
-@given(st.sets(st.integers(0, 239), max_size=12))
+@cache
+def undisturbed() -> list[object]:
+    return crowd(small_city(road_table=small_roads()), set())
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.sets(st.integers(0, 239), min_size=6, max_size=24))
 def test_restarts_at_any_step_change_nothing(restart_at: set[int]) -> None:
-    city = small_city(road_table=small_roads())
-    assert crowd(city, restart_at) == crowd(city, set())
+    assert crowd(small_city(road_table=small_roads()), restart_at) == undisturbed()
 
 
 def test_the_same_state_gives_the_same_bytes() -> None:

@@ -2,6 +2,7 @@
 """The fold as a whole: readings in, protected rows and transitions out."""
 
 from dataclasses import replace
+from functools import cache
 
 import msgspec
 import numpy as np
@@ -38,7 +39,9 @@ def test_a_full_minute_becomes_one_band_of_its_maximum_and_closes_at_its_end() -
     assert (row["window_start"], row["span_s"], row["status"], row["coverage"]) == (0, 60, Status.OK, 1.0)
     assert (row["people_low"], row["people_high"]) == (150, 154)
     assert row["percent_low"] == pytest.approx(37.5)
-    assert row["density_low_per_m2"] == pytest.approx(0.150)
+    # 150 to 154 people on 1,000 m2, all of it in view of a camera of which nothing more is known (sd 8 %).
+    assert row["density_low_per_m2"] == pytest.approx(0.150 / (1 + 1.96 * 0.08), rel=1e-3)
+    assert row["density_high_per_m2"] == pytest.approx(0.154 / (1 - 1.96 * 0.08), rel=1e-3)
     assert row["level"] == 0
 
 
@@ -479,16 +482,20 @@ def replayed(delays: list[float], twice: list[int], order_seed: int) -> tuple[li
     return rows, play.partition.counters["duplicates"]
 
 
-@settings(max_examples=30, deadline=None)
+@cache
+def undisturbed() -> list[dict[str, object]]:
+    return replayed([0.0] * 6 * MINUTES, [], 0)[0]
+
+
+@settings(max_examples=20, deadline=None)
 @given(st.data())
 def test_delay_order_and_repeats_change_no_count(data: st.DataObject) -> None:
     count = 6 * MINUTES
     delays = data.draw(st.lists(st.floats(0, 9.9), min_size=count, max_size=count))
     twice = data.draw(st.lists(st.integers(0, count - 1), max_size=10))
     rows, _ = replayed(delays, twice, data.draw(st.integers(0, 2**32)))
-    expected, _ = replayed([0.0] * count, [], 0)
-    assert len(expected) == 2 * MINUTES
-    assert rows == expected
+    assert len(undisturbed()) == 2 * MINUTES
+    assert rows == undisturbed()
 
 
 def test_a_repeat_is_counted_as_duplicate_and_another_value_as_correction() -> None:

@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from schemas.city import CityFile, Profile
+from schemas.city import Profile
 from schemas.events import Event
 from schemas.rules import Rule, RuleKind, Severity
 from streams.core.thresholds import level_people, threshold_faults, zone_thresholds
-from tests.cities import small_file
+from tests.cities import small_file, with_rules
 
 
 def test_the_lower_of_permit_and_density_counts() -> None:
@@ -51,11 +51,6 @@ def test_a_zone_without_any_limit_is_a_fault() -> None:
     bare = Profile(levels=["groen", "rood"], percent_of_capacity=[0, 100], source="test")
     faults = threshold_faults(msgspec.structs.replace(file, profiles={**file.profiles, "amsterdam-peak": bare}))
     assert [path for path, _ in faults] == ["zones.straat"]
-
-
-def with_rules(**rules: Rule) -> CityFile:
-    file = small_file()
-    return msgspec.structs.replace(file, rules={**file.rules, **rules})
 
 
 def density(limit: float, zone: str = "plein", **fields: Any) -> Rule:

@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from schemas.command import Outcome
 from schemas.live import LiveTable
 from schemas.reading import Metric
 from streams.core.effect import LiveRows
@@ -16,7 +17,9 @@ from tests.cities import small_city, small_roads
 from tests.core.play import Player
 
 STATES = Path(__file__).parent / "states"
-"""One of every older version: the first 120 steps of `crowd`, written by the release that had it."""
+"""One of every older version: the first 120 steps of `crowd`, written by the release that had it.
+
+`orders-of-version-4` is one minute of it and five commands."""
 CITY = small_city(road_table=small_roads())
 ROAD = "RWS01_MONIBAS_0120vwg0001ra"
 
@@ -32,8 +35,8 @@ def crowd(play: Player, first: int, last: int) -> None:
                       play.reading(f"{ROAD}/lane1", Metric.SPEED, second - 50, 50 + step % 30, 60))
 
 
-def kept(version: int) -> bytes:
-    stream = pa.CompressedInputStream(pa.BufferReader((STATES / f"version-{version}.zst").read_bytes()), "zstd")
+def kept(name: str) -> bytes:
+    stream = pa.CompressedInputStream(pa.BufferReader((STATES / f"{name}.zst").read_bytes()), "zstd")
     state: bytes = stream.read()
     return state
 
@@ -52,7 +55,7 @@ def test_an_older_state_goes_on_as_if_it_were_ours(version: int) -> None:
     whole, upgraded = Player(CITY), Player(CITY)
     crowd(whole, 0, 120)
     whole.effects.clear()
-    upgraded.partition = load(kept(version), lambda _: CITY, 1, 0)
+    upgraded.partition = load(kept(f"version-{version}"), lambda _: CITY, 1, 0)
     upgraded.effects.clear()
     for play in (whole, upgraded):
         crowd(play, 120, 300)
@@ -60,12 +63,23 @@ def test_an_older_state_goes_on_as_if_it_were_ours(version: int) -> None:
     assert said(upgraded) == said(whole)
 
 
+def test_orders_that_stood_in_an_older_state_are_told_again() -> None:
+    play = Player(CITY)
+    play.partition = load(kept("orders-of-version-4"), lambda _: CITY, 1, 0)
+    play.effects.clear()
+    play.tick(3_600)
+    told = [one for one in play.effects if isinstance(one, Outcome)]
+    assert [(one.command_id, one.standing_order, one.stands) for one in told] == [
+        ("shut", "gate/plein-straat", True), ("exercise", "drill/site/centrum", True)]
+
+
 def test_there_is_a_way_from_every_older_version() -> None:
     assert sorted(UPGRADES) == list(range(OLDEST_VERSION, STATE_VERSION))
 
 
 def test_a_newer_state_is_refused() -> None:
+    first = kept("version-1")
     with pytest.raises(SnapshotError, match="version 999"):
-        load(kept(1).replace(b'"version":1', b'"version":999', 1).replace(
-            kept(1)[13:21], (int.from_bytes(kept(1)[13:21], "little") + 2).to_bytes(8, "little"), 1),
+        load(first.replace(b'"version":1', b'"version":999', 1).replace(
+            first[13:21], (int.from_bytes(first[13:21], "little") + 2).to_bytes(8, "little"), 1),
             lambda _: CITY, 1, 0)

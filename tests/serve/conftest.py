@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures of the page's tests."""
 
-from tests.gateway.mock_broker import broker
 from tests.serve.browser import chromium
 
-__all__ = ["broker", "chromium"]
+__all__ = ["chromium"]

@@ -15,10 +15,11 @@ from schemas.command import Done, Outcome
 from schemas.ids import IdKind
 from schemas.live import LiveTable
 from schemas.log import Topic
-from streams.serve.ahead import CANNOT_SAY, Ahead, next_level
+from streams.serve.ahead import Ahead, next_level
 from streams.serve.board import Changed
 from streams.serve.emptying import time_to_empty
 from streams.serve.explain import detail
+from streams.serve.wording import CANNOT_SAY
 from streams.writer.rows import Message
 from streams.zone_command import app
 from tests.gateway.mock_broker import MockBroker

@@ -16,7 +16,7 @@ from tests.gateway.mock_broker import MockBroker
 from tests.serve.folding import folding
 from tests.serve.running import LIMIT_S, SHOWN_S, running, settings_for
 from tests.serve.test_commands import CALM, FULL, give, guarded, open_alert, plan_city
-from tests.serve.test_page import PHONE, WALL, opened, shows
+from tests.serve.test_page import PHONE, WALL, opened, shows, tile
 
 LIMIT_MS = LIMIT_S * 1000
 
@@ -145,15 +145,22 @@ def test_an_exercise_is_begun_and_ended_on_the_page(broker: MockBroker, chromium
             page.locator("#confirm-yes").click()
             answer_is(page, "Niet gedaan: de oefening is daar al bezig.")
             fold.people(FULL, *range(SHOWN_S + 60, SHOWN_S + 120, 10))
-            shows(page, ".alert .marks", "oefening")
+            shows(page, ".alert .exercise", "OEFENING")
+            shows(page, f"{tile('plein')} .exercise", "OEFENING")
+            shows(page, ".site h2 .exercise", "OEFENING")
+            shows(page, "#exercise-banner", "OEFENING in Centrum sinds")
+            shows(page, "#exercise-banner", "(ovd) · 1 melding van een oefening staat open")
             page.locator("#drill-end").click()
             shows(page, "#answer", "Gedaan: de oefening in Centrum is voorbij")
+            shows(page, "#exercise-banner", "OEFENING voorbij, maar 1 melding van een oefening staat open")
             fold.people(CALM, *range(SHOWN_S + 120, SHOWN_S + 480, 10))
             expect(page.locator(".alert.closed")).to_have_count(1, timeout=LIMIT_MS)
+            expect(page.locator("#exercise-banner")).to_be_hidden()
             # The same again, for real.
             fold.people(FULL, *range(SHOWN_S + 480, SHOWN_S + 540, 10))
             shows(page, ".alert:not(.closed)", "oranje")
-            expect(page.locator(".alert:not(.closed) .marks")).to_have_text("", timeout=LIMIT_MS)
+            expect(page.locator(".alert:not(.closed) .exercise")).to_have_count(0, timeout=LIMIT_MS)
+            expect(page.locator("#exercise-banner")).to_be_hidden()
         drills = [one for one in given(broker, 3) if isinstance(one, Drill)]
         assert [(one.on, one.site, one.rule) for one in drills] == [
             (on, "centrum", None) for on in (True, True, False)]

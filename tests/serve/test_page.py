@@ -209,6 +209,9 @@ def test_a_zone_that_no_sensor_sees_stands_by_its_gates_and_says_so(broker: Mock
         shows(page, "#summary", "hoogste: oranje, Plein")
         page.locator(f"{tile('plein')} summary").click()
         shows(page, f"{tile('plein')} .more", "0,34–0,41 mensen per m², geschat volgens de poorten")
+        shows(page, f"{tile('plein')} .empty", "leeg in 0–1 min")
+        shows(page, f"{tile('plein')} .more", "zonder Plein → Straat: niet te zeggen")
+        expect(page.locator(f"{tile('straat')} .empty")).to_be_hidden()
         # Where a camera sees, its word counts, whatever the gates say.
         shows(page, f"{tile('straat')} .word", "groen")
         blind = inside_row(1, 1, coverage=0.0, status=2, density_low_per_m2=None, density_high_per_m2=None)
@@ -252,6 +255,7 @@ def test_every_text_has_the_contrast_of_wcag_aa() -> None:
     for name in tones:
         assert contrast(colours[name], "#000000") >= 4.5, name
         assert contrast(colours[name], colours["panel"]) >= 3.0, name
+    assert contrast(colours["exercise"], "#000000") >= 4.5
     for text in ("text", "quiet"):
         for ground in ("ground", "panel"):
             assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground)

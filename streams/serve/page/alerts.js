@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The list of alerts: open ones first, each with its life in a line; and what the live region says of them.
 import { byId, figureParts, make, setText } from "./elements.js";
+import { EXERCISE } from "./exercises.js";
 import { held, isStale, nowMs, timeText } from "./present.js";
 
 const CLOSED_SHOWN_MS = 900000;
@@ -17,7 +18,7 @@ export function sayAlerts(alerts, whole) {
     if (!isFirst) {
       if (!alert.open) news.push(`Melding voorbij: ${alert.rule}, ${alert.name}.`);
       else if (told.has(alert.id)) news.push(`Melding ${alert.rule}, ${alert.name}: nu ${alert.word}.`);
-      else news.push(`Nieuwe melding: ${alert.rule}, ${alert.name}.`);
+      else news.push(`Nieuwe melding${alert.exercise ? " van een oefening" : ""}: ${alert.rule}, ${alert.name}.`);
     }
     told.set(alert.id, now);
   }
@@ -55,7 +56,6 @@ export const lookButton = (id) => document.querySelector(`.alert[data-alert="${C
 // What is so of an alert beside its level, in words.
 export function alertMarks(alert) {
   const marks = [];
-  if (alert.exercise) marks.push("oefening");
   if (alert.escalated) marks.push("geëscaleerd");
   if (alert.acknowledged) marks.push(alert.acknowledged_by ? `bevestigd door ${alert.acknowledged_by}` : "bevestigd");
   if (alert.assigned) marks.push(`toegewezen aan ${alert.assigned}`);
@@ -69,6 +69,11 @@ function trendOf(alert) {
   return alert.trend ?? (zone && !isStale(zone) ? zone.trend : null);
 }
 
+// The word for alerts of an exercise, before all else; nothing for others.
+export function exerciseParts(alert) {
+  return alert.exercise ? [make("span", "exercise", EXERCISE), " "] : [];
+}
+
 export function alertFigure(alert) {
   const figure = make("span", "percent");
   if (alert.open && !alert.stale) figure.append(...figureParts(alert.percent ? ` ${alert.percent.text}` : "", trendOf(alert)));
@@ -77,10 +82,11 @@ export function alertFigure(alert) {
 
 function alertLine(alert, look) {
   const line = make("li", alert.open ? "alert" : "alert closed");
+  if (alert.exercise) line.classList.add("drilled");
   line.dataset.alert = alert.id;
   line.dataset.tone = alert.stale ? "none" : String(alert.tone);
   const what = make("p", "what");
-  what.append(make("span", "chip", alert.open ? alert.word : "voorbij"), ` ${alert.name}`, alertFigure(alert));
+  what.append(...exerciseParts(alert), make("span", "chip", alert.open ? alert.word : "voorbij"), ` ${alert.name}`, alertFigure(alert));
   line.append(what, make("p", "life", factsOf(alert).join(" · ")));
   const steps = stepsOf(alert);
   if (steps.length > 1) line.append(make("p", "life", steps.join(" → ")));
@@ -88,7 +94,7 @@ function alertLine(alert, look) {
   marks.append(...alertMarks(alert).map((mark) => make("span", "", mark)));
   const button = make("button", "", "Bekijken");
   button.type = "button";
-  button.setAttribute("aria-label", `Bekijken: ${alert.word}, ${alert.name}, regel ${alert.rule}`);
+  button.setAttribute("aria-label", `Bekijken: ${alert.exercise ? "oefening, " : ""}${alert.word}, ${alert.name}, regel ${alert.rule}`);
   button.addEventListener("click", () => look(alert.id));
   line.append(marks, button);
   return line;

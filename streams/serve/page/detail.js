@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One alert in full: its cards, why it is there, and an operator's orders about it.
 import { drawQuietEnds, wireAlertOrders } from "./alert_orders.js";
-import { alertFigure, alertMarks, lookButton } from "./alerts.js";
+import { alertFigure, alertMarks, exerciseParts, lookButton } from "./alerts.js";
 import { byId, make, setText } from "./elements.js";
 import { headers, order, say as answer, signIn } from "./orders.js";
 import { shareText, sinceText, timeText } from "./present.js";
@@ -52,7 +52,7 @@ function drawDetail(told) {
   const what = make("p", "what");
   const chip = make("span", "chip", alert.open ? alert.word : "voorbij");
   chip.dataset.tone = !alert.open || alert.stale ? "none" : String(alert.tone);
-  what.append(chip, alertFigure(alert));
+  what.append(...exerciseParts(alert), chip, alertFigure(alert));
   const facts = [`regel ${alert.rule}`, alert.severity_word, `sinds ${sinceText(alert.opened_at)}`, alert.state_word];
   if (alert.open) facts.push(`${alert.certainty}${alert.people ? ` (${alert.people.text} mensen)` : ""}`, told.next_level);
   facts.push(...emptyFacts(told.empty));

@@ -5,6 +5,7 @@ import { drawAlerts, sayAlerts } from "./alerts.js";
 import { drawContext } from "./context.js";
 import { openDetail, refreshIfShown } from "./detail.js";
 import { byId, setText } from "./elements.js";
+import { drawExercises } from "./exercises.js";
 import { clock, held, hold, isStale, nowMs, timeText } from "./present.js";
 import { drawRoads } from "./roads.js";
 import { checkSilence, connected, follow } from "./stream.js";
@@ -29,6 +30,7 @@ function draw() {
   drawStanding(stand);
   drawZones();
   drawAlerts(openDetail);
+  drawExercises();
   drawRoads();
   drawContext();
   if (byId("detail").open) drawQuietEnds();

@@ -5,6 +5,7 @@ const KEYS = { sites: "key", zones: "key", gates: "key", roads: "key", alerts: "
 
 export const held = { sites: new Map(), zones: new Map(), gates: new Map(), roads: new Map(), alerts: new Map() };
 export let clock = null; // { timezone, speed, stream, logTime, now, heard }
+export let drills = []; // exercises that are on
 export let surroundings = []; // road works, closures, events and incidents, now or soon
 
 // Take in a document of the server: all that stands (`whole`), or what has changed of it.
@@ -17,6 +18,7 @@ export function hold(told, whole) {
     if (whole) held[kind].clear();
     for (const item of told[kind]) held[kind].set(item[key], item);
   }
+  drills = told.drills;
   if (told.context !== null) surroundings = told.context;
 }
 

@@ -48,9 +48,24 @@ function drawZone(zone) {
   setText(lineOf(summary, "people"), stand ? stand.people : was);
   setText(lineOf(summary, "age"), ageText(zone));
   setText(lineOf(summary, "sensor"), sensorNote(zone.sensors.filter((one) => one.noted)));
+  setText(lineOf(summary, "empty"), emptyText(zone));
   const differs = hasSighting(zone) && zone.sighting.disagreement.startsWith("sensor-");
   setText(lineOf(summary, "seen"), differs ? `${zone.sighting.role}: ${zone.sighting.word}` : "");
   if (tile.open) drawMore(tile.querySelector(".more"), zone);
+}
+
+// How long it needs to empty, where that matters now: by the people known, so nobody can say of what is old.
+function emptyText(zone) {
+  if (zone.empty === null) return "";
+  return insideNow(zone) === null && isStale(zone) ? "leeg: niet te zeggen" : zone.empty.text;
+}
+
+function emptyLines(zone) {
+  const text = emptyText(zone);
+  if (text === "") return [];
+  const closed = zone.empty.closed.length ? ` (dicht: ${zone.empty.closed.join(", ")})` : "";
+  const lost = text === zone.empty.text ? zone.empty.with_one_shut.map((one) => one.text) : [];
+  return [`${text}${closed}`, ...lost];
 }
 
 function drawPercent(line, figure, trend) {
@@ -64,7 +79,7 @@ function drawPercent(line, figure, trend) {
 function drawMore(more, zone) {
   const lines = [];
   if (!isStale(zone) && zone.density_per_m2) lines.push(`${zone.density_per_m2.text} mensen per m²`);
-  lines.push(...insideLines(zone), ...aheadLines(zone));
+  lines.push(...insideLines(zone), ...emptyLines(zone), ...aheadLines(zone));
   lines.push(`${shareText(zone.coverage)} van de sensoren meldt`);
   if (zone.window_end !== null) lines.push(`minuut tot ${timeText(Date.parse(zone.window_end))}`);
   if (hasSighting(zone)) lines.push(sightingText(zone.sighting));
