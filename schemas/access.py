@@ -6,9 +6,8 @@ from typing import Annotated
 
 import msgspec
 
-from schemas.errors import RefusedError
+from schemas.json_message import decode_json
 from schemas.log import JSON, Headers, event_headers
-from schemas.refusal import Reason
 
 ACCESS_TYPE = "access.v1"
 _SOURCE = "urn:drukte:access"
@@ -52,7 +51,4 @@ def encode_access(access: Access) -> tuple[Headers, bytes]:
 
 def decode_access(encoded: bytes) -> Access:
     """Read the value that `encode_access` wrote; raises `RefusedError` (`malformed`) for anything else."""
-    try:
-        return msgspec.json.decode(encoded, type=Access)
-    except msgspec.DecodeError:
-        raise RefusedError(Reason.MALFORMED, "not the JSON of an access") from None
+    return decode_json(encoded, Access, "an access")

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from schemas.arrow_stream import decode_stream, encode_stream, required
 from schemas.errors import RefusedError
 from schemas.lesson import Lesson, decode_lessons, encode_lessons
 from schemas.refusal import Reason
@@ -35,18 +36,18 @@ _MANTISSA = 1 << 11
 
 
 def _slots(kind: pa.DataType) -> pa.DataType:
-    return pa.list_(pa.field("item", kind, nullable=False), SLOTS)
+    return pa.list_(required("item", kind), SLOTS)
 
 
 BASELINES = pa.schema([
-    pa.field("kind", pa.uint8(), nullable=False),
-    pa.field("place", pa.int32(), nullable=False),
-    pa.field("vehicle_class", pa.string(), nullable=False),
-    pa.field("measure", pa.uint8(), nullable=False),
-    pa.field("computed_at", pa.int64(), nullable=False),
-    *(pa.field(name, _slots(pa.float32()), nullable=False) for name in FIGURES),
-    pa.field("weeks", _slots(pa.uint8()), nullable=False),
-    pa.field("grain_s", _slots(pa.uint16()), nullable=False),
+    required("kind", pa.uint8()),
+    required("place", pa.int32()),
+    required("vehicle_class", pa.string()),
+    required("measure", pa.uint8()),
+    required("computed_at", pa.int64()),
+    *(required(name, _slots(pa.float32())) for name in FIGURES),
+    required("weeks", _slots(pa.uint8())),
+    required("grain_s", _slots(pa.uint16())),
 ])
 """Columns of a message of kind `baseline`; see `BaselineRows`."""
 
@@ -150,10 +151,7 @@ def encode_baseline(rows: BaselineRows) -> bytes:
     for name in (*FIGURES, "weeks", "grain_s"):
         values = np.ascontiguousarray(getattr(rows, name)).reshape(-1)
         columns.append(pa.FixedSizeListArray.from_arrays(pa.array(values), type=BASELINES.field(name).type))
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, BASELINES, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
-        writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=BASELINES))
-    encoded: bytes = sink.getvalue().to_pybytes()
+    encoded = encode_stream(pa.RecordBatch.from_arrays(columns, schema=BASELINES), "zstd")
     return encoded + encode_lessons(rows.lessons) if rows.lessons else encoded
 
 
@@ -166,19 +164,8 @@ def decode_baseline(encoded: bytes) -> BaselineRows:
         `malformed` for anything else, `bad-value` for figures that no baseline can have.
     """
     source = pa.BufferReader(encoded)
-    try:
-        with pa.ipc.open_stream(source) as reader:
-            if not reader.schema.equals(BASELINES):
-                raise RefusedError(Reason.MALFORMED, f"a baseline has {reader.schema.names}")
-            batch = reader.read_next_batch()
-            batch.validate(full=True)
-            if any(True for _ in reader):
-                raise RefusedError(Reason.MALFORMED, "a baseline has a second batch")
-        rest = source.read()
-    except (pa.ArrowException, StopIteration, OSError, ValueError) as error:
-        raise RefusedError(Reason.MALFORMED, f"a baseline is no Arrow stream: {error}") from None
-    if any(column.null_count for column in batch.columns):
-        raise RefusedError(Reason.MALFORMED, "a baseline lacks values of columns that must have them")
+    batch = decode_stream(source, BASELINES, "a baseline")
+    rest = source.read()
     plain = {name: batch[name].to_numpy(zero_copy_only=False).copy() for name in ("kind", "place", "measure")}
     tables = {name: _table(batch[name]) for name in (*FIGURES, "weeks", "grain_s")}
     rows = BaselineRows(

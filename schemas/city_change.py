@@ -6,8 +6,7 @@ from hashlib import blake2b
 import msgspec
 
 from schemas.city import CityFile
-from schemas.errors import RefusedError
-from schemas.refusal import Reason
+from schemas.json_message import decode_json
 
 DAY_US = 86_400_000_000
 MINUTE_US = 60_000_000
@@ -37,10 +36,7 @@ def encode_change(change: CityChange) -> bytes:
 
 def decode_change(encoded: bytes) -> CityChange:
     """Read what `encode_change` wrote; raises `RefusedError` (`malformed`) for anything else."""
-    try:
-        return msgspec.json.decode(encoded, type=CityChange)
-    except msgspec.DecodeError:
-        raise RefusedError(Reason.MALFORMED, "not the JSON of a city change") from None
+    return decode_json(encoded, CityChange, "a city change")
 
 
 def zone_map(file: CityFile) -> str:

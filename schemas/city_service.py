@@ -1,33 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """When a sensor is out of service and when its device was swapped: times for the core, and faults of the file."""
 
-import datetime as dt
 from collections.abc import Iterator
 from itertools import pairwise
 
 from schemas.city import Device, OutOfService, Sensor
 from schemas.city_fault import Fault
+from schemas.moment import us_of
 
 FOREVER_US = 1 << 62
 """The end of what has none; within reach of sums in int64."""
-_MICROSECOND = dt.timedelta(microseconds=1)
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 def gaps_us(sensor: Sensor) -> list[tuple[int, int]]:
     """Times [from, until) in which a sensor is out of service; microseconds since 1970, UTC."""
     return sorted(
-        (_time_us(one.from_), FOREVER_US if one.until is None else _time_us(one.until)) for one in sensor.out_of_service
+        (us_of(one.from_), FOREVER_US if one.until is None else us_of(one.until)) for one in sensor.out_of_service
     )
 
 
 def swaps_us(sensor: Sensor) -> list[int]:
     """When another device took over, ascending; microseconds since 1970, UTC."""
-    return sorted(_time_us(one.from_) for one in sensor.devices)[1:]
-
-
-def _time_us(time: dt.datetime) -> int:
-    return (time - _EPOCH) // _MICROSECOND
+    return sorted(us_of(one.from_) for one in sensor.devices)[1:]
 
 
 def service_faults(path: str, sensor: Sensor) -> Iterator[Fault]:

@@ -12,6 +12,7 @@ from typing import Annotated
 import msgspec
 
 from schemas.errors import RefusedError
+from schemas.json_message import decode_json
 from schemas.refusal import Reason
 
 LIVE_TYPE = "live.context.v1"
@@ -104,9 +105,6 @@ def newest(records: Iterable[ContextRecord]) -> dict[tuple[str, str], ContextRec
     return found
 
 
-_DECODER = msgspec.json.Decoder(list[ContextRecord])
-
-
 def encode_context(records: Iterable[ContextRecord]) -> bytes:
     """As a JSON array."""
     return msgspec.json.encode(list(records))
@@ -114,10 +112,7 @@ def encode_context(records: Iterable[ContextRecord]) -> bytes:
 
 def decode_context(encoded: bytes) -> list[ContextRecord]:
     """Read what `encode_context` wrote; raises `RefusedError` (`malformed`) for anything else."""
-    try:
-        records = _DECODER.decode(encoded)
-    except (msgspec.DecodeError, RecursionError):
-        raise RefusedError(Reason.MALFORMED, "not the JSON of context records") from None
+    records = decode_json(encoded, list[ContextRecord], "context records")
     for one in records:
         if not one.record.isprintable() or not one.what.isprintable() or not all(one.place):
             raise RefusedError(Reason.MALFORMED, "a context record has an unreadable id or an empty part of a place")

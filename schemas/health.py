@@ -6,8 +6,8 @@ from enum import IntEnum, StrEnum
 import msgspec
 import pyarrow as pa
 
-from schemas.errors import RefusedError
-from schemas.refusal import Reason
+from schemas.arrow_stream import decode_stream, required
+from schemas.json_message import decode_json
 
 
 class SensorState(IntEnum):
@@ -90,28 +90,24 @@ class Purged(msgspec.Struct, frozen=True, kw_only=True):
 PURGED_TYPE = "live.purged.v1"
 
 
-def _required(name: str, kind: pa.DataType) -> pa.Field:
-    return pa.field(name, kind, nullable=False)
-
-
 _TIME = pa.timestamp("us", tz="UTC")
 
 HEALTH_SCHEMA = pa.schema([
-    _required("sensor", pa.int32()),
-    _required("at", _TIME),
-    _required("state", pa.int16()),
-    _required("since", _TIME),
+    required("sensor", pa.int32()),
+    required("at", _TIME),
+    required("state", pa.int16()),
+    required("since", _TIME),
 ])
 """A sensor's state: a row when it changes, and one an hour. `since` is the minute in which it was first seen."""
 
 DAY_SCHEMA = pa.schema([
-    _required("sensor", pa.int32()),
-    _required("day", _TIME),
-    _required("available_share", pa.float32()),
-    _required("late_share", pa.float32()),
-    _required("corrected_share", pa.float32()),
-    _required("missed_share", pa.float32()),
-    _required("unusable_share", pa.float32()),
+    required("sensor", pa.int32()),
+    required("day", _TIME),
+    required("available_share", pa.float32()),
+    required("late_share", pa.float32()),
+    required("corrected_share", pa.float32()),
+    required("missed_share", pa.float32()),
+    required("unusable_share", pa.float32()),
     pa.field("uptime_share", pa.float32()),
 ])
 """A sensor's UTC day. `available`: expected readings that came within the allowed delay; `late`: readings that
@@ -120,12 +116,12 @@ that came; `missed`: readings too late even for research, of all that came; `unu
 or faulty; `uptime` as the device says it, null where it says nothing."""
 
 INTEGRITY_SCHEMA = pa.schema([
-    _required("sensor", pa.int32()),
-    _required("kind", pa.string()),
-    _required("from", _TIME),
-    _required("until", _TIME),
-    _required("readings", pa.int32()),
-    _required("sure", pa.string()),
+    required("sensor", pa.int32()),
+    required("kind", pa.string()),
+    required("from", _TIME),
+    required("until", _TIME),
+    required("readings", pa.int32()),
+    required("sure", pa.string()),
 ])
 """An integrity event: how many readings (not people) were odd between `from` and `until`."""
 
@@ -138,13 +134,7 @@ HEALTH_TYPES = {f"live.{table}.v1": table for table in HealthTable}
 
 def decode_health(table: HealthTable, encoded: bytes) -> pa.RecordBatch:
     """Read what `schemas.live.encode_rows` wrote; raises `RefusedError` (`malformed`) for anything else."""
-    try:
-        with pa.ipc.open_stream(encoded) as reader:
-            if not reader.schema.equals(HEALTH_SCHEMAS[table]):
-                raise RefusedError(Reason.MALFORMED, f"rows of {table} have other columns than this program knows")
-            return reader.read_next_batch()
-    except (pa.ArrowException, StopIteration, OSError):
-        raise RefusedError(Reason.MALFORMED, f"rows of {table} are no Arrow stream") from None
+    return decode_stream(encoded, HEALTH_SCHEMAS[table], f"a message of {table}")
 
 
 def encode_purged(purged: Purged) -> bytes:
@@ -154,7 +144,4 @@ def encode_purged(purged: Purged) -> bytes:
 
 def decode_purged(encoded: bytes) -> Purged:
     """Read what `encode_purged` wrote; raises `RefusedError` (`malformed`) for anything else."""
-    try:
-        return msgspec.json.decode(encoded, type=Purged)
-    except msgspec.DecodeError:
-        raise RefusedError(Reason.MALFORMED, "not the JSON of a purge") from None
+    return decode_json(encoded, Purged, "a purge")

@@ -10,6 +10,7 @@ import hashlib
 import msgspec
 
 from schemas.errors import RefusedError
+from schemas.json_message import decode_json
 from schemas.log import JSON, Headers, ReadHeaders, event_headers, event_type
 from schemas.refusal import Reason
 
@@ -116,10 +117,7 @@ def decode_ledger(headers: ReadHeaders | None, value: bytes | None) -> Intent | 
     kind = event_type(headers)
     if kind not in kinds:
         raise RefusedError(Reason.UNKNOWN_KIND, "no record of the ledger; is a newer writer writing?")
-    try:
-        record = msgspec.json.decode(value or b"", type=kinds[kind])
-    except msgspec.DecodeError as error:
-        raise RefusedError(Reason.MALFORMED, f"not the JSON of a {kind}: {error}") from None
+    record = decode_json(value or b"", kinds[kind], f"a {kind}")
     if isinstance(record, Released) and record.row_hash != record.computed_hash():
         raise RefusedError(Reason.MALFORMED, f"row of batch {record.batch_key} is not what its hash says")
     return record

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from schemas.arrow_stream import decode_stream, encode_stream, required
 from schemas.errors import RefusedError
 from schemas.refusal import Reason
 
@@ -18,12 +19,12 @@ PEOPLE, ROADS = "people", "road"
 SUMS = ("middle_moment", "middle_product", "scale_moment", "scale_product", "histogram")
 """The sums of a lesson, in the order of `Lesson`."""
 
-_SUM = pa.list_(pa.field("item", pa.float64(), nullable=False))
+_SUM = pa.list_(required("item", pa.float64()))
 LESSONS = pa.schema([
-    pa.field("about", pa.string(), nullable=False),
-    pa.field("site", pa.int32(), nullable=False),
-    pa.field("model", pa.int32(), nullable=False),
-    *(pa.field(name, _SUM, nullable=False) for name in SUMS),
+    required("about", pa.string()),
+    required("site", pa.int32()),
+    required("model", pa.int32()),
+    *(required(name, _SUM) for name in SUMS),
 ])
 """Columns of the stream behind a baseline; see `Lesson`."""
 
@@ -63,11 +64,7 @@ def encode_lessons(lessons: tuple[Lesson, ...]) -> bytes:
         pa.array([one.model for one in lessons], pa.int32()),
         *(pa.array([getattr(one, name) for one in lessons], _SUM) for name in SUMS),
     ]
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, LESSONS, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
-        writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=LESSONS))
-    encoded: bytes = sink.getvalue().to_pybytes()
-    return encoded
+    return encode_stream(pa.RecordBatch.from_arrays(columns, schema=LESSONS), "zstd")
 
 
 def decode_lessons(encoded: bytes) -> tuple[Lesson, ...]:
@@ -78,16 +75,7 @@ def decode_lessons(encoded: bytes) -> tuple[Lesson, ...]:
     RefusedError
         `malformed` for anything else, `bad-value` for sums that are no numbers.
     """
-    try:
-        with pa.ipc.open_stream(encoded) as reader:
-            if not reader.schema.equals(LESSONS):
-                raise RefusedError(Reason.MALFORMED, f"lessons have {reader.schema.names}")
-            batch = reader.read_next_batch()
-            batch.validate(full=True)
-    except (pa.ArrowException, StopIteration, OSError, ValueError) as error:
-        raise RefusedError(Reason.MALFORMED, f"lessons are no Arrow stream: {error}") from None
-    if any(column.null_count for column in batch.columns):
-        raise RefusedError(Reason.MALFORMED, "lessons lack values of columns that must have them")
+    batch = decode_stream(encoded, LESSONS, "a message of lessons")
     plain = zip(*(batch[name].to_pylist() for name in ("about", "site", "model")), strict=True)
     lessons = tuple(
         Lesson(about, site, model, **{name: _sums(batch[name][at]) for name in SUMS})

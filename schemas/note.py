@@ -10,9 +10,8 @@ from typing import Annotated
 import msgspec
 
 from schemas.command import Id, Key, RoleName, Time
-from schemas.errors import RefusedError
+from schemas.json_message import decode_json
 from schemas.log import JSON, Headers, event_headers
-from schemas.refusal import Reason
 
 NOTE_TYPE = "note.v1"
 LONGEST = 2_000
@@ -57,8 +56,4 @@ def encode_note(note: Note, source: str = "serve") -> tuple[Headers, bytes]:
 
 def decode_note(encoded: bytes) -> Note:
     """Read what `encode_note` wrote; raises `RefusedError` (`malformed`), which repeats nothing of it."""
-    try:
-        return msgspec.json.decode(encoded, type=Note)
-    except msgspec.DecodeError:
-        # Without the library's text, which may repeat a value.
-        raise RefusedError(Reason.MALFORMED, "not the JSON of a note") from None
+    return decode_json(encoded, Note, "a note")

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 import pyarrow as pa
 
+from schemas.arrow_stream import decode_stream, encode_stream, required
 from schemas.errors import RefusedError
 from schemas.log import ARROW, Headers, ReadHeaders, event_headers, event_type
 from schemas.reading import Metric
@@ -38,13 +39,13 @@ METRICS: dict[Group, tuple[Metric, ...]] = {
     Group.VEHICLES: (Metric.VEHICLES, Metric.SPEED),
 }
 CELLS = pa.schema([
-    pa.field("place", pa.int32(), nullable=False),
-    pa.field("vehicle_class", pa.string(), nullable=False),
-    pa.field("metric", pa.uint8(), nullable=False),
+    required("place", pa.int32()),
+    required("vehicle_class", pa.string()),
+    required("metric", pa.uint8()),
     pa.field("value", pa.float64()),
-    pa.field("weight", pa.float64(), nullable=False),
-    pa.field("coverage", pa.float32(), nullable=False),
-    pa.field("status", pa.int16(), nullable=False),
+    required("weight", pa.float64()),
+    required("coverage", pa.float32()),
+    required("status", pa.int16()),
 ])
 """One row a cell, the grid dense: place (zone or gate number in `CITY.ids`), vehicle class (roads only, else
 empty), `Metric`, value (whole numbers for people and passages; null where `status`, a `schemas.live.Status`, is
@@ -97,10 +98,7 @@ def encode_seal(source: str, seal: Seal) -> tuple[Headers, bytes]:
         ("ce_zonemap", seal.zone_map.encode()), ("ce_part", str(seal.part).encode()),
         ("ce_sealedat", str(seal.sealed_at_us).encode()),
     ]
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, CELLS) as writer:
-        writer.write_batch(seal.cells)
-    return headers, sink.getvalue().to_pybytes()
+    return headers, encode_stream(seal.cells)
 
 
 def decode_seal(headers: ReadHeaders | None, value: bytes | None) -> Seal:
@@ -115,12 +113,8 @@ def decode_seal(headers: ReadHeaders | None, value: bytes | None) -> Seal:
     if event_type(pairs) != EVENT_TYPE:
         raise RefusedError(Reason.UNKNOWN_KIND, f"message is no {EVENT_TYPE}; is a newer worker writing?")
     given = {name: text for name, text in pairs if text is not None}
+    cells = decode_stream(value or b"", CELLS, "seal")
     try:
-        with pa.ipc.open_stream(value or b"") as reader:
-            if not reader.schema.equals(CELLS):
-                raise RefusedError(Reason.MALFORMED, f"seal has columns {reader.schema.names}")
-            cells = reader.read_next_batch()
-        cells.validate(full=True)
         return Seal(
             site=given["ce_site"].decode(), group=Group(given["ce_group"].decode()),
             grain_s=int(given["ce_grain"]), start_us=int(given["ce_start"]),
@@ -131,5 +125,3 @@ def decode_seal(headers: ReadHeaders | None, value: bytes | None) -> Seal:
         raise RefusedError(Reason.MALFORMED, f"seal lacks header {error}") from None
     except ValueError as error:
         raise RefusedError(Reason.MALFORMED, f"seal has a bad header: {error}") from None
-    except (pa.ArrowException, StopIteration, EOFError, OSError) as error:
-        raise RefusedError(Reason.MALFORMED, f"seal is no Arrow stream: {type(error).__name__}") from None

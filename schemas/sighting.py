@@ -6,8 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from schemas.errors import RefusedError
-from schemas.refusal import Reason
+from schemas.json_message import decode_json
 
 SHOWN_TYPE = "live.sighting.v1"
 OLDEST_S = 900
@@ -124,10 +123,7 @@ def encode_sighting(sighting: Sighting) -> bytes:
 
 def decode_sighting(encoded: bytes) -> Sighting:
     """Read what `encode_sighting` wrote; raises `RefusedError` (`malformed`) for anything else."""
-    try:
-        return msgspec.json.decode(encoded, type=Sighting)
-    except msgspec.DecodeError:
-        raise RefusedError(Reason.MALFORMED, "not the JSON of a sighting") from None
+    return decode_json(encoded, Sighting, "a sighting")
 
 
 def encode_shown(shown: SightingShown) -> bytes:
@@ -137,7 +133,4 @@ def encode_shown(shown: SightingShown) -> bytes:
 
 def decode_shown(encoded: bytes) -> SightingShown:
     """Read what `encode_shown` wrote; raises `RefusedError` (`malformed`) for anything else."""
-    try:
-        return msgspec.json.decode(encoded, type=SightingShown)
-    except msgspec.DecodeError:
-        raise RefusedError(Reason.MALFORMED, "not the JSON of a shown sighting") from None
+    return decode_json(encoded, SightingShown, "a shown sighting")

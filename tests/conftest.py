@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures that every part of the tests may use, and hypothesis' settings."""
 
+import gc
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.real.kafka_service", "tests.real.timescale_service", "tests.spread"]
+pytest_plugins = [
+    "tests.real.kafka_service", "tests.real.timescale_service", "tests.real.chain", "tests.gateway.mock_broker",
+    "tests.services.mosquitto", "tests.spread",
+]
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -18,6 +23,17 @@ settings.register_profile("local", _PATIENT)
 settings.register_profile("ci", _PATIENT, derandomize=True, database=None)
 settings.register_profile("thorough", _PATIENT, max_examples=2_000)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage among thousands of tests: what is collected stays until the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 
 import signal
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,14 +24,6 @@ from tests.writer.samples import transition
 
 OLD, NEW = "0" * 16, "1" * 16
 TOPIC = "den-haag/alerts/centrum/plein/oranje"
-
-
-@pytest.fixture
-def mosquitto(tmp_path: Path) -> Iterator[MosquittoServer]:
-    server = MosquittoServer(tmp_path)
-    server.start()
-    yield server
-    server.stop()
 
 
 class Listener:

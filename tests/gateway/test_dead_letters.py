@@ -53,6 +53,7 @@ def test_a_letter_is_listed_shown_and_redone(
         ("unknown-sensor", "kept"), ("unknown-sensor", "no"), ("malformed", "no")}
     assert len(_listed(tmp_path, "--reason", "malformed", "--source", "cameras", "--since", "1h")) == 1
     assert _listed(tmp_path, "--source", "counters") == []
+    assert _run(tmp_path, "list", "--source", "counters") == "no letter fits\n"
     kept = next(one for one in _listed(tmp_path) if one["kept"] == "kept")
     said = _run(tmp_path, "list") + _run(tmp_path, "show", kept["id"]) + _run(tmp_path, "show", kept["id"], "--json")
     assert "4711" not in said

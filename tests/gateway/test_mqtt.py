@@ -2,12 +2,9 @@
 import datetime as dt
 import json
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import paho.mqtt.client as paho
-import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from schemas.log import LogMessage
@@ -18,14 +15,6 @@ from tests.gateway.running import running, settings_for
 from tests.services.mosquitto import MosquittoServer
 
 START = dt.datetime.now(dt.UTC) - dt.timedelta(hours=1)
-
-
-@pytest.fixture
-def mosquitto(tmp_path: Path) -> Iterator[MosquittoServer]:
-    server = MosquittoServer(tmp_path)
-    server.start()
-    yield server
-    server.stop()
 
 
 class Publisher:

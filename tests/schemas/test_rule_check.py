@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.city import CityFile, Facility, SensorStatus
+from schemas.city import Facility, SensorStatus
 from schemas.city_check import city_faults
 from schemas.city_fault import Fault
 from schemas.city_load import wanted_ids
@@ -15,7 +15,7 @@ from schemas.ids import Ids
 from schemas.roads import RoadTable
 from schemas.rule_check import rule_faults
 from schemas.rules import KINDS, Rule, RuleKind, Severity
-from tests.cities import SMALL_TOML, small_file, small_roads
+from tests.cities import SMALL_TOML, small_file, small_roads, with_rules
 
 ROAD = "RWS01_MONIBAS_0120vwg0001ra"
 NEEDED = {RuleKind.RISE: 100.0, RuleKind.CONGESTION: 30.0}
@@ -34,11 +34,6 @@ def faults_of(rule: str) -> list[Fault]:
     file = typed_city_file(f'{SMALL_TOML}{EVENT}\n[rules.x]\nseverity = "info"\n{rule}\n'.encode())
     ids, _ = Ids().extended(wanted_ids(file, RoadTable.empty()))
     return city_faults(file, ids, RoadTable.empty())
-
-
-def with_rules(**rules: Rule) -> CityFile:
-    file = small_file()
-    return msgspec.structs.replace(file, rules={**file.rules, **rules})
 
 
 @pytest.mark.parametrize("kind", list(RuleKind))
