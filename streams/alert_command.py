@@ -22,6 +22,7 @@ from streams.operator_command import (
     Url,
     door,
     print_json,
+    role_name,
     until_us,
 )
 
@@ -111,7 +112,7 @@ def note(
 @app.command()
 def assign(
     alert: AlertId,
-    to: Annotated[str, typer.Option(help="The role that takes it over.")],
+    to: Annotated[str, typer.Option(callback=role_name, help="The role that takes it over.")],
     role: Role,
     note: NoteText = None, url: Url = None, token: Token = None, settings: SettingsFile = None, json: AsJson = False,
     command_id: CommandId = None,

@@ -64,7 +64,9 @@ def backfill(
 ) -> None:
     """Load recorded files into the research tier: noised and sealed as live, nothing twice, restartable."""
     from streams.clock import wall_us
+    from streams.replay_command import check_writable
     from streams.settings import load_settings
+    check_writable("--json", json)
     loaded = load_settings(settings)
     order = Order(by_source(paths, source), feed, dry_run, ends, wall_us())
     printed = run_backfill(loaded, _cities(loaded, city or []), order).as_json()
@@ -95,7 +97,7 @@ def run_backfill(settings: "Settings", cities: "Timeline[City]", order: Order) -
     Raises
     ------
     DrukteError
-        Files that cannot be read, a source or a format that is not known.
+        Files that cannot be read, a source or a format that is not known, another city's file.
     TransientError
         Broker or database is away; run the same again: what is released stands.
     FatalError
@@ -104,6 +106,7 @@ def run_backfill(settings: "Settings", cities: "Timeline[City]", order: Order) -
     from streams.backfill import Bounds, Collector, Report, fold
     from streams.backfill_runs import Runs
     report = Report(order.dry_run)
+    _check_city(settings, cities)
     with Runs() as runs:
         _read(cities, order, runs, report)
         report.runs_on_disk = runs.on_disk
@@ -114,6 +117,16 @@ def run_backfill(settings: "Settings", cities: "Timeline[City]", order: Order) -
             collector = Collector(cities, settings.kafka.partitions, bounds, releases, report)
             fold(cities, runs.merged(), bounds, collector, report, advance.by)
     return report
+
+
+def _check_city(settings: "Settings", cities: "Timeline[City]") -> None:
+    from streams.backfill_city import check_city
+    from streams.writer.database import Database
+    database = Database(settings.database.uri)
+    try:
+        check_city(database, cities)
+    finally:
+        database.close()
 
 
 def _read(cities: "Timeline[City]", order: Order, runs: "Runs", report: "Report") -> None:

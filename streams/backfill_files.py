@@ -2,6 +2,7 @@
 """Files for the back-fill: which they are, how they are decoded, and what of them may be taken."""
 
 import gzip
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from schemas.feeds.datex2 import RoadChannels
 from schemas.feeds.decoded import Decoded
 from schemas.feeds.formats import FORMATS
 from schemas.feeds.observed import placed
+from schemas.refusal import Reason
 from schemas.registry import Registry
 from streams.recorded import Piece, admitted, measured
 
@@ -97,7 +99,7 @@ def pieces(paths: Iterable[Path], decode: Decode, cities: Timeline[City], taken:
     for path in paths:
         taken.files += 1
         try:
-            for decoded in decode(path):
+            for decoded in _whole_or_not(path, decode(path)):
                 yield _admitted(decoded, registries, taken)
         except RefusedError as error:
             taken.refused[error.reason] += 1
@@ -115,17 +117,42 @@ def _admitted(decoded: Decoded, registries: Timeline[Registry], taken: Taken) ->
     return piece
 
 
+def _whole_or_not(path: Path, found: Iterator[Decoded]) -> Iterator[Decoded]:
+    """Cells are released once, with what was seen: a file that is read in part must not end in the middle."""
+    pieces_taken = 0
+    while True:
+        try:
+            decoded = next(found, None)
+        except RefusedError as error:
+            if not pieces_taken:
+                raise
+            raise DrukteError(
+                f"{path}: bad behind its first {pieces_taken * LINES_BYTES // 1_000_000} MB ({error}). Nothing was "
+                "released: mend the file or leave it out, and run again"
+            ) from None
+        if decoded is None:
+            return
+        yield decoded
+        pieces_taken += 1
+
+
 def _native(path: Path, registries: Timeline[Registry], source: str) -> Iterator[Decoded]:
     """An array is read whole, lines in pieces."""
     with _opened(path) as stream:
-        head = stream.read(LINES_BYTES)
-        if head.lstrip()[:1] == b"[":
+        lines = _lines(stream)
+        if lines.lstrip()[:1] == b"[":
             yield native.decode(_whole(path), registries, source)
             return
-        while head:
-            head += stream.readline()
-            yield native.decode(head, registries, source)
-            head = stream.read(LINES_BYTES)
+        while lines:
+            yield native.decode(lines, registries, source)
+            lines = _lines(stream)
+
+
+def _lines(stream: BinaryIO) -> bytes:
+    try:
+        return stream.read(LINES_BYTES) + stream.readline()
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise RefusedError(Reason.MALFORMED, "gzip stream is cut off or corrupt; fetch it again") from None
 
 
 def _opened(path: Path) -> BinaryIO:

@@ -14,6 +14,7 @@ from typing import IO, Any, Self
 import numpy as np
 import pyarrow as pa
 
+from schemas.errors import DrukteError
 from schemas.reading import SCHEMA, Batch
 from streams.recorded import Piece
 
@@ -64,7 +65,7 @@ class Runs:
         return len(self._files)
 
     def add(self, piece: Piece) -> None:
-        """Take readings in, in any order."""
+        """Take readings in, in any order; raises `DrukteError` where the disk does not take them."""
         if not len(piece):
             return
         first, last = int(piece.batch.begin.min()), int(piece.known_us.max())
@@ -78,12 +79,21 @@ class Runs:
             self._open, self._open_readings = [], 0
 
     def _put_away(self, piece: Piece) -> None:
+        try:
+            self._files.append(self._written(piece))
+        except OSError as error:
+            raise DrukteError(
+                f"{tempfile.gettempdir()}: sorted readings cannot be put there ({error.strerror or error}); nothing "
+                "was released. Make room, or name another folder in TMPDIR"
+            ) from None
+
+    def _written(self, piece: Piece) -> IO[bytes]:
         file = self._stack.enter_context(tempfile.TemporaryFile(prefix="drukte-backfill-"))  # noqa: SIM115
         options = pa.ipc.IpcWriteOptions(compression="zstd")
         with pa.ipc.new_file(file, _RUN_SCHEMA, options=options) as writer:
             for first in range(0, len(piece), self._piece_readings):
                 writer.write_batch(_record(piece.part(first, min(first + self._piece_readings, len(piece)))))
-        self._files.append(file)
+        return file
 
     def merged(self) -> Iterator[Piece]:
         """All readings in the order of `known_us`, in pieces; may be asked for once."""

@@ -5,32 +5,28 @@ It reads with the rights of a reader (`research.cell`, `live.alert`, `live.conte
 is not published. Windows with an event or an alert are left out, so that what is unusual does not become usual.
 """
 
-import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, LiteralString
 
 import numpy as np
 import numpy.typing as npt
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from schemas.baseline import ROWS_A_MESSAGE, BaselineRows
 from schemas.city import City, SensorStatus
-from schemas.errors import TransientError
 from schemas.ids import IdKind
 from schemas.log import Kind, LogMessage, Topic, encode_log
+from schemas.moment import datetime_of, us_of
 from schemas.reading import Metric
 from streams import storage
+from streams.acknowledged_sender import AcknowledgedSender
 from streams.clock import now_us
 from streams.core.baseline_figures import LEAST_COVERAGE, Tables, count_tables, left_in, samples_of, value_tables
 from streams.core.layout import PlaceKind, partition_of_site
 from streams.core.release import MEASURES
-from streams.kafka_client import connection as kafka_connection
-from streams.settings import KafkaSettings, Settings
-from streams.topics import MESSAGE_BYTES
+from streams.settings import Settings
 
 WEEKS = 8
-DELIVERY_S = 30.0
 SOURCE = "baseline"
 PLACES_AT_ONCE = 40
 """Places whose cells are in memory together: about 10 MB each at most."""
@@ -101,17 +97,17 @@ def left_out(session: storage.Connection, city: City, places: Sequence[Place], f
              until_us: int) -> list[LeftOut]:
     """Windows with an open alert at the place, or with an event of the city file or of the context near to it."""
     found: list[LeftOut] = []
-    since = _instant(from_us)
+    since = datetime_of(from_us)
     for key, opened, closed in session.execute(_ALERTS, (since,)).fetchall():
         # The quarter before the alert was already on its way to it.
-        begins_us, ends_us = _us(opened) - _QUARTER_US, until_us if closed is None else _us(closed)
+        begins_us, ends_us = us_of(opened) - _QUARTER_US, until_us if closed is None else us_of(closed)
         found += [LeftOut((one.kind, one.number), begins_us, ends_us) for one in places if one.key == key]
     for event in city.file.events.values():
-        found += [LeftOut((one.kind, one.number), _us(event.from_), _us(event.until))
+        found += [LeftOut((one.kind, one.number), us_of(event.from_), us_of(event.until))
                   for one in places if one.site in event.sites]
-    for lon, lat, begins, ends in session.execute(_EVENTS, (since, _instant(until_us))).fetchall():
-        ends_us = until_us if ends is None else _us(ends)
-        found += [LeftOut((one.kind, one.number), _us(begins), ends_us) for one in places
+    for lon, lat, begins, ends in session.execute(_EVENTS, (since, datetime_of(until_us))).fetchall():
+        ends_us = until_us if ends is None else us_of(ends)
+        found += [LeftOut((one.kind, one.number), us_of(begins), ends_us) for one in places
                   if one.spot is not None and _metres(one.spot, (lon, lat)) <= NEAR_M]
     return found
 
@@ -129,7 +125,7 @@ def baseline_rows(session: storage.Connection, city: City, places: Sequence[Plac
     from_us = computed_at_us - 7 * WEEKS * _DAY_US
     numbers = [one.number for one in places]
     cells = session.execute(
-        _CELLS, (_KINDS[kind], numbers, _instant(from_us), _instant(computed_at_us), LEAST_COVERAGE)).fetchall()
+        _CELLS, (_KINDS[kind], numbers, datetime_of(from_us), datetime_of(computed_at_us), LEAST_COVERAGE)).fetchall()
     if not cells:
         return None
     columns = list(zip(*cells, strict=True))
@@ -230,56 +226,19 @@ def append(settings: Settings, city: City, found: Iterable[tuple[int, BaselineRo
     TransientError
         The broker did not take all of it: the same command again mends it, since the newest of a place holds.
     """
-    sender, told = _Sender(settings.kafka), 0
+    sender, told = AcknowledgedSender(settings.kafka), 0
     for number, (partition, rows) in enumerate(found):
         at_us = now_us(settings.clock)
         message = LogMessage(Kind.BASELINE, at_us, settings.clock.kind, city.version, SOURCE,
                              f"{at_us}/{partition}/{number}", baseline=rows)
-        sender.send(partition, message)
+        headers, value = encode_log(message)
+        sender.queue(Topic.SITE_LOG, partition, value, headers)
         told += len(rows)
     sender.flush()
     return told
-
-
-class _Sender:
-    def __init__(self, kafka: KafkaSettings) -> None:
-        self._bootstrap = kafka.bootstrap
-        self._failed: list[str] = []
-        self._producer = Producer({
-            **kafka_connection(kafka), "acks": "all", "message.max.bytes": MESSAGE_BYTES, "log_level": 2,
-            "message.timeout.ms": round(DELIVERY_S * 1000),
-        })
-
-    def send(self, partition: int, message: LogMessage) -> None:
-        headers, value = encode_log(message)
-        try:
-            self._producer.produce(Topic.SITE_LOG.value, value, partition=partition, headers=list(headers),
-                                   on_delivery=self._delivered)
-        except (KafkaException, BufferError) as error:
-            raise self._away(str(error)) from None
-        self._producer.poll(0)
-
-    def flush(self) -> None:
-        if self._producer.flush(DELIVERY_S + 5) or self._failed:
-            raise self._away(self._failed[0] if self._failed else "no answer")
-
-    def _delivered(self, error: KafkaError | None, _: Message) -> None:
-        if error is not None:
-            self._failed.append(error.name())
-
-    def _away(self, what: str) -> TransientError:
-        return TransientError(f"broker {self._bootstrap} did not take all baselines ({what}); give the command again")
 
 
 def _metres(one: tuple[float, float], other: tuple[float, float]) -> float:
     """Distance of two near points in WGS 84."""
     east = (other[0] - one[0]) * 111_320.0 * float(np.cos(np.radians(one[1])))
     return float(np.hypot(east, (other[1] - one[1]) * 110_950.0))
-
-
-def _instant(at_us: int) -> dt.datetime:
-    return dt.datetime.fromtimestamp(at_us / 1_000_000, dt.UTC)
-
-
-def _us(at: dt.datetime) -> int:
-    return round(at.timestamp() * 1_000_000)

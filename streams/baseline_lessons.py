@@ -5,7 +5,6 @@ The fold's own look ahead is played over the last three days of the live tier: b
 roads. What is usual is computed from cells that ended before them, since the days that are forecast may not be known.
 """
 
-import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import LiteralString
@@ -17,6 +16,7 @@ from schemas.baseline import BaselineRows, no_rows
 from schemas.city import City
 from schemas.ids import IdKind
 from schemas.lesson import Lesson
+from schemas.moment import datetime_of
 from streams import storage
 from streams.baseline_job import Place, computed, places_of
 from streams.clock import now_us
@@ -33,29 +33,24 @@ SETTLED_US = QUARTER_US
 LESSONS_A_MESSAGE = 50
 """With 20 kB each they stay below a quarter of the largest message."""
 
-_ZONES: LiteralString = """
-SELECT zone, '', floor(extract(epoch FROM window_start) / 900)::bigint, max(people_low), max(people_high), sum(span_s)
-FROM live.zone_minute
-WHERE zone = ANY(%(places)s) AND window_start >= %(from)s AND window_start < %(until)s AND people_low IS NOT NULL
-GROUP BY 1, 3"""
-_ROADS: LiteralString = """
-SELECT zone, vehicle_class, floor(extract(epoch FROM window_start) / 900)::bigint, sum(vehicles), sum(vehicles),
+
+def _quarters(kind: LiteralString, low: LiteralString, high: LiteralString, taken: LiteralString = "sum",
+              place: LiteralString = "zone", vehicle_class: LiteralString = "''::text") -> LiteralString:
+    """Quarters of the windows that have a value: `taken` of their lower and upper edges, and their seconds."""
+    return f"""
+SELECT {place}, {vehicle_class}, floor(extract(epoch FROM window_start) / 900)::bigint, {taken}({low}), {taken}({high}),
     sum(span_s)
-FROM live.road_minute
-WHERE zone = ANY(%(places)s) AND window_start >= %(from)s AND window_start < %(until)s AND vehicles IS NOT NULL
-GROUP BY 1, 2, 3"""
-_WAYS_IN: LiteralString = """
-SELECT gate, '', floor(extract(epoch FROM window_start) / 900)::bigint, sum(in_low), sum(in_high), sum(span_s)
-FROM live.gate_minute
-WHERE gate = ANY(%(places)s) AND window_start >= %(from)s AND window_start < %(until)s AND in_low IS NOT NULL
-GROUP BY 1, 3"""
-_WAYS_OUT: LiteralString = """
-SELECT gate, '', floor(extract(epoch FROM window_start) / 900)::bigint, sum(out_low), sum(out_high), sum(span_s)
-FROM live.gate_minute
-WHERE gate = ANY(%(places)s) AND window_start >= %(from)s AND window_start < %(until)s AND out_low IS NOT NULL
-GROUP BY 1, 3"""
+FROM live.{kind}_minute
+WHERE {place} = ANY(%(places)s) AND window_start >= %(from)s AND window_start < %(until)s AND {low} IS NOT NULL
+GROUP BY 1, 2, 3"""  # noqa: S608  no text of others
+
+
 _QUERIES: tuple[tuple[PlaceKind, LiteralString], ...] = (
-    (PlaceKind.ZONE, _ZONES), (PlaceKind.ROAD, _ROADS), (PlaceKind.GATE, _WAYS_IN), (PlaceKind.GATE, _WAYS_OUT))
+    (PlaceKind.ZONE, _quarters("zone", "people_low", "people_high", "max")),
+    (PlaceKind.ROAD, _quarters("road", "vehicles", "vehicles", vehicle_class="vehicle_class")),
+    (PlaceKind.GATE, _quarters("gate", "in_low", "in_high", place="gate")),
+    (PlaceKind.GATE, _quarters("gate", "out_low", "out_high", place="gate")),
+)
 
 Floats = npt.NDArray[np.float64]
 
@@ -125,8 +120,8 @@ def _seen(session: storage.Connection, laid_out: Layout, kind: PlaceKind, query:
           first_us: int) -> Seen:
     mine = laid_out.places_of(kind)
     at = {(int(laid_out.place_number[one]), laid_out.place_class[one]): int(one) for one in mine}
-    values = {"places": sorted({number for number, _ in at}), "from": _instant(first_us),
-              "until": _instant(first_us + QUARTERS * QUARTER_US)}
+    values = {"places": sorted({number for number, _ in at}), "from": datetime_of(first_us),
+              "until": datetime_of(first_us + QUARTERS * QUARTER_US)}
     shape = (QUARTERS, len(laid_out.place_kind))
     found = Seen(np.zeros(shape), np.zeros(shape), np.zeros(shape))
     rows: Sequence[tuple[int, str, int, float, float, int]] = session.execute(query, values).fetchall()
@@ -136,7 +131,3 @@ def _seen(session: storage.Connection, laid_out: Layout, kind: PlaceKind, query:
             where = quarter - first_us // QUARTER_US, place
             found.low[where], found.high[where], found.seen_s[where] = low, high, seen_s
     return found
-
-
-def _instant(at_us: int) -> dt.datetime:
-    return dt.datetime.fromtimestamp(at_us / 1_000_000, dt.UTC)

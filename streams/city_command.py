@@ -33,8 +33,7 @@ WRONG_INPUT = 2
 PUBLISHED = "published"
 """Instead of a file: the newest published version."""
 SettingsOption = Annotated[
-    Path | None, typer.Option(
-        "--settings", "--config", help="Settings file; else $DRUKTE_SETTINGS, else ./drukte.toml.")
+    Path | None, typer.Option("--settings", help="Settings file; else $DRUKTE_SETTINGS, else ./drukte.toml.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
@@ -228,7 +227,7 @@ def _one_line_errors() -> Iterator[None]:
     except CityFaultsError:
         raise
     except DrukteError as error:
-        typer.echo(f"Error: {error}", err=True)
+        typer.echo(f"drukte: {error}", err=True)
         raise typer.Exit(WRONG_INPUT) from None
 
 
@@ -327,7 +326,9 @@ def _show_city(file: Path, city: City, thresholds: list[ZoneThresholds], added: 
     table = Table(title="Level thresholds, snapped to the bands of counted persons", box=SIMPLE_HEAD)
     table.add_column("zone", no_wrap=True, overflow="fold")
     for heading in ("gain", "level", "people from", "raised at", "cleared below"):
-        table.add_column(heading, justify="left" if heading == "level" else "right", no_wrap=heading == "level")
+        # No narrower than its longest word: a heading that is cut off says nothing.
+        table.add_column(heading, justify="left" if heading == "level" else "right", no_wrap=heading == "level",
+                         min_width=max(map(len, heading.split())))
     for found in thresholds:
         first = [found.zone, f"{found.gain:.3g}"]
         for row in _level_rows(city, found):

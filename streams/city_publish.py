@@ -10,21 +10,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
-
 from schemas.city import City
 from schemas.city_change import CityChange
 from schemas.city_publication import instant, publication_faults, same_content
 from schemas.city_version import ALWAYS_US, CityVersion, encode_city
-from schemas.errors import DrukteError, TransientError
-from schemas.log import Headers, Kind, LogMessage, Topic, encode_log
+from schemas.errors import DrukteError
+from schemas.log import Kind, LogMessage, Topic, encode_log
+from streams.acknowledged_sender import AcknowledgedSender
 from streams.cities import CITY_PARTITION, CityTopic
 from streams.city_files import load_content
 from streams.clock import now_us
-from streams.kafka_client import connection
 from streams.settings import KafkaSettings, Settings
 from streams.threshold_changes import threshold_change_faults
-from streams.topics import MESSAGE_BYTES, ensure_topics
+from streams.topics import ensure_topics
 
 DELIVERY_S = 20.0
 LOG_SOURCE = "city"
@@ -75,7 +73,7 @@ def publish(settings: Settings, path: Path, effective_at_us: int) -> Publication
     ensure_topics(settings.kafka)
     with city_topic(settings.kafka) as topic:
         published = _by_version(topic.new_versions())
-        sender = _Sender(settings.kafka)
+        sender = AcknowledgedSender(settings.kafka, DELIVERY_S)
         repeated, base = new.version in published and same_content(published[new.version].change, new), None
         if repeated:
             _check_same_time(published[new.version].change, change)
@@ -83,7 +81,7 @@ def publish(settings: Settings, path: Path, effective_at_us: int) -> Publication
             base = _base(settings.city, path, new) if not published else None
             before = list(published.values()) if base is None else [base]
             _check(new, effective_at_us, before, now_us(settings.clock))
-            sender.send_versions([one for one in (base, version) if one is not None])
+            _send_versions(sender, [one for one in (base, version) if one is not None])
             _check_ours_stands(_by_version(topic.new_versions()), change)
     _tell_the_log(settings, sender, change)
     return Publication(change, repeated, None if base is None else base.change, settings.kafka.partitions)
@@ -141,7 +139,7 @@ def _check_ours_stands(found: dict[int, CityVersion], change: CityChange) -> Non
         )
 
 
-def _tell_the_log(settings: Settings, sender: "_Sender", change: CityChange) -> None:
+def _tell_the_log(settings: Settings, sender: AcknowledgedSender, change: CityChange) -> None:
     for partition in range(settings.kafka.partitions):
         headers, value = encode_log(LogMessage(
             Kind.CITY, now_us(settings.clock), settings.clock.kind, change.version, LOG_SOURCE,
@@ -151,40 +149,8 @@ def _tell_the_log(settings: Settings, sender: "_Sender", change: CityChange) -> 
     sender.flush()
 
 
-class _Sender:
-    """A producer that says whether all of it was taken."""
-
-    def __init__(self, kafka: KafkaSettings) -> None:
-        self._bootstrap = kafka.bootstrap
-        self._failed: list[str] = []
-        self._producer = Producer({
-            **connection(kafka), "acks": "all", "enable.idempotence": not kafka.mock,
-            "allow.auto.create.topics": kafka.mock, "message.max.bytes": MESSAGE_BYTES,
-            "message.timeout.ms": round(DELIVERY_S * 1000), "log_level": 2,
-        })
-
-    def send_versions(self, versions: list[CityVersion]) -> None:
-        """Write whole versions, in their order; raises `RefusedError` before anything is written."""
-        for key, headers, value in [encode_city(version) for version in versions]:
-            self.queue(Topic.CITY, CITY_PARTITION, value, headers, key)
-            self.flush()
-
-    def queue(self, topic: Topic, partition: int, value: bytes, headers: Headers, key: bytes | None = None) -> None:
-        try:
-            self._producer.produce(
-                topic.value, value, key, partition, on_delivery=self._delivered, headers=list(headers))
-        except KafkaException as error:
-            raise self._away(error.args[0].name()) from None
-
-    def flush(self) -> None:
-        left = self._producer.flush(DELIVERY_S + 1)
-        if left or self._failed:
-            raise self._away(self._failed[0] if self._failed else "no answer")
-
-    def _delivered(self, error: KafkaError | None, _: Message) -> None:
-        if error is not None:
-            self._failed.append(error.name())
-
-    def _away(self, what: str) -> TransientError:
-        return TransientError(
-            f"broker {self._bootstrap} did not take all of it ({what}); run the same command again, which mends it")
+def _send_versions(sender: AcknowledgedSender, versions: list[CityVersion]) -> None:
+    """Write whole versions, in their order; raises `RefusedError` before anything is written."""
+    for key, headers, value in [encode_city(version) for version in versions]:
+        sender.queue(Topic.CITY, CITY_PARTITION, value, headers, key)
+        sender.flush()

@@ -166,7 +166,8 @@ def replay(
     report: Annotated[Path | None, typer.Option(help="JSON file for the report; else it is printed.")] = None,
 ) -> None:
     """Run recorded files through the same fold, in process and without a broker."""
-    from streams.replay_command import replay_files
+    from streams.replay_command import check_writable, replay_files
+    check_writable("--report", report)
     printed = replay_files(files, feed, site_table, city or [], source, out)
     if report is None:
         sys.stdout.write(printed.decode())

@@ -27,7 +27,7 @@ def contract(
     Exit code 0: written, or current; 1: with --check, something is not current; 2: the folder cannot be written.
     """
     if write == check:
-        raise DrukteError("drukte contract: give one of --write and --check")
+        raise DrukteError("give one of --write and --check")
     folder = out or DEFAULT_FOLDER
     stale = stale_files(folder)
     if check:

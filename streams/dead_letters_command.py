@@ -75,6 +75,9 @@ def list_letters(
     if json:
         _print_json(listed)
         return
+    if not listed:
+        typer.echo("no letter fits")
+        return
     table = Table("id", "time (UTC)", "source", "reason", "where", "values", "bytes", "body")
     for one in listed[:SHOWN]:
         table.add_row(one.id, one.at, one.source, one.reason, one.where, str(one.count), str(one.size), one.kept)

@@ -120,6 +120,8 @@ def _tried(
         whole = Refusal(reason=Reason(error.reason), where="$", detail=clean(str(error)))
         return Tried(format=format_key or "", title="Not read", semantics="unknown", proven=True, suggestions=[],
                      city=None, source=None, whole=whole)
+    if not body:
+        raise DrukteError(f"{path}: is empty; take a file with at least one message")
     looks_like = [] if format_key is not None or source is not None else suggestions(body)
     key, settings = _source(sources, source, [format_key] if format_key else looks_like, timezone)
     if city is not None and key is None:

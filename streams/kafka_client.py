@@ -5,7 +5,7 @@ import time
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from schemas.errors import FatalError
+from schemas.errors import FatalError, TransientError
 from schemas.log import Headers, ReadHeaders
 from streams.settings import KafkaSettings
 
@@ -21,6 +21,12 @@ LOOK_S = 0.5
 def is_hopeless(error: KafkaError) -> bool:
     """Whether no waiting mends it: the broker does not let us in, or the client itself is broken."""
     return error.fatal() or error.code() in _HOPELESS
+
+
+def told_apart(kafka: KafkaSettings, error: KafkaError) -> TransientError | FatalError:
+    """The broker's error as one to wait for, or as one that no waiting mends."""
+    text = f"broker {kafka.bootstrap}: {error.str()} ({error.name()})"
+    return FatalError(text) if is_hopeless(error) else TransientError(f"{text}; is it running?")
 
 
 def headers_of(message: Message) -> ReadHeaders:

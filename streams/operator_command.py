@@ -10,12 +10,33 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from schemas.command import RoleName
 from streams import zone_command
 from streams.service_client import ask_service, service_url
 
 Url = Annotated[str | None, typer.Option(help="Address of `drukte serve`; else that of the settings.")]
 Token = Annotated[str | None, typer.Option(envvar="DRUKTE_COMMAND_TOKEN", help="The role's token.")]
-Role = Annotated[str, typer.Option(envvar="DRUKTE_ROLE", help="Whose decision it is; a role, never a name.")]
+
+
+def role_name(text: str) -> str:
+    """A role as commands name it.
+
+    Examples
+    --------
+    >>> role_name("coordinator-2")
+    'coordinator-2'
+    """
+    try:
+        return msgspec.convert(text, RoleName)
+    except msgspec.ValidationError:
+        # Not repeated: it may be somebody's name.
+        raise typer.BadParameter(
+            "a role, never a name, in lower case: letters, digits and hyphens, such as coordinator") from None
+
+
+Role = Annotated[
+    str, typer.Option(envvar="DRUKTE_ROLE", callback=role_name, help="Whose decision it is; a role, never a name.")
+]
 NoteText = Annotated[
     str | None, typer.Option("--note", help="Free text, kept 7 days. Write no names or other personal data.")
 ]

@@ -46,6 +46,9 @@ def access(
     if json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(found)).decode() + "\n")
         return
+    if not found:
+        typer.echo(f"nobody looked in the last {days:g} days")
+        return
     from rich.console import Console
     from rich.table import Table
     table = Table("time (UTC)", "who", "looked", "at")

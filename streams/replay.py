@@ -162,6 +162,8 @@ def _piece(path: Path, decode: Callable[[Path], Decoded], registries: Timeline[R
         report.refused[error.reason] += 1
         report.refused_files[str(path)] = str(error)
         return Piece.joined([])
+    except OSError as error:
+        raise DrukteError(f"{path}: cannot be read ({error.strerror or error}); give recorded files") from None
     piece, refusals = admitted(decoded, registries)
     for refusal in refusals:
         report.refused[refusal.reason] += refusal.count
@@ -185,24 +187,36 @@ def _until(effect: Effect, end_us: int) -> Iterator[Effect]:
 
 
 class _Windows:
-    """The windows file; without a path nothing is written."""
+    """The windows file, there when it is whole: until then what was there before stays. Without a path none."""
 
     def __init__(self, city: City, path: Path | None) -> None:
         self._path = path
+        self._part = None if path is None else path.with_name(f".{path.name}.part")
         self._writer: pq.ParquetWriter | None = None
         self._keys = {kind: city.ids.keys_by_number(kind) for kind in (IdKind.ZONE, IdKind.GATE)}
 
     def __enter__(self) -> Self:
-        if self._path is not None:
+        if self._part is not None:
             try:
-                self._writer = pq.ParquetWriter(self._path, WINDOW_SCHEMA, compression="zstd")
+                self._writer = pq.ParquetWriter(self._part, WINDOW_SCHEMA, compression="zstd")
             except OSError as error:
-                raise DrukteError(f"{self._path}: cannot be written ({error.strerror})") from None
+                raise self._not_written(error) from None
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._writer is not None:
+    def __exit__(self, kind: object, *_: object) -> None:
+        if self._writer is None or self._part is None or self._path is None:
+            return
+        try:
             self._writer.close()
+            if kind is None:
+                self._part.replace(self._path)
+        except OSError as error:
+            raise self._not_written(error) from None
+        finally:
+            self._part.unlink(missing_ok=True)
+
+    def _not_written(self, error: OSError) -> DrukteError:
+        return DrukteError(f"{self._path}: cannot be written ({error.strerror or error}); name another --out")
 
     def write(self, effect: Effect) -> None:
         """Append the windows of an effect; a transition has none, estimates are not replayed."""

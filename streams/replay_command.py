@@ -51,6 +51,17 @@ def replay_files(files: list[Path], feed: str, site_table: Path | None, city_ver
     return report.as_json()
 
 
+def check_writable(option: str, path: Path | None) -> None:
+    """See before a long run whether its report can be written; raises `DrukteError`."""
+    if path is None:
+        return
+    try:
+        with path.open("ab"):
+            pass
+    except OSError as error:
+        raise DrukteError(f"{option} {path}: cannot be written ({error.strerror}); name another file") from None
+
+
 def timeline(texts: list[str]) -> Timeline[City]:
     """City versions and from when each holds.
 
@@ -88,7 +99,8 @@ def _decoder(feed: str, cities: Timeline[City], sites: SiteTable | None, source:
     if feed == "native":
         if not any(source in city.file.sources for city in cities.entries):
             known = ", ".join(cities.newest.file.sources) or "none"
-            raise DrukteError(f"--source {source!r} is not in the city file; known: {known}")
+            wrong = f"--source {source!r} is not in the city file" if source else "native readings need a --source"
+            raise DrukteError(f"{wrong}; known: {known}")
         registries = cities.mapped(Registry.of)
         return lambda path: decode_native(path.read_bytes(), registries, source)
     others = frozenset() if sites is None else sites.itineraries

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where reports read: the database with a reader's rights, and the topics while the database is away."""
 
-import datetime as dt
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from schemas.health import HEALTH_SCHEMAS, HealthTable, SensorState
 from schemas.ids import IdKind
 from schemas.live import SCHEMAS, LiveTable
 from schemas.log import Topic
+from schemas.moment import datetime_of, us_of
 from schemas.roads import ANY_VEHICLE
 from streams import storage
 from streams.reports.handover import Handover, handover, handover_text
@@ -135,10 +135,10 @@ def from_database(uri: str, city: City, wish: Wish) -> Material:
     with storage.connect(uri, "drukte report") as connection:
         connection.read_only = True
         with connection.transaction(), connection.cursor(row_factory=dict_row) as cursor:
-            values: Values = {"from": _time(wish.from_us), "until": _time(wish.until_us),
-                              "rows_from": _time(wish.from_us - MARGIN_US)}
+            values: Values = {"from": datetime_of(wish.from_us), "until": datetime_of(wish.until_us),
+                              "rows_from": datetime_of(wish.from_us - MARGIN_US)}
             told = [_transition(row) for row in cursor.execute(_TRANSITIONS, values)]
-            values["oldest"] = _time(min((one.opened_at_us for one in told), default=wish.from_us))
+            values["oldest"] = datetime_of(min((one.opened_at_us for one in told), default=wish.from_us))
             done = [_outcome(row) for row in cursor.execute(_OUTCOMES, values)]
             values["zones"] = _zones(city, wish, told)
             keys = _keys(city)
@@ -216,7 +216,7 @@ def _standing(buffer: RowBuffer, wish: Wish) -> Iterable[Values]:
     newest: dict[int, Values] = {}
     for row in buffer.health[HealthTable.HEALTH].values():
         values = dict(zip(names, row, strict=True))
-        if _us(values["at"]) <= wish.until_us and (
+        if us_of(values["at"]) <= wish.until_us and (
             values["sensor"] not in newest or values["at"] > newest[values["sensor"]]["at"]
         ):
             newest[values["sensor"]] = values
@@ -232,7 +232,7 @@ def _lost(city: City, standing: Iterable[Values]) -> list[LostSensor]:
             continue
         place = city.file.zones.get(sensor.zone or "") or city.file.gates.get(sensor.gate or "")
         if place is not None:
-            found.append(LostSensor(keys[values["sensor"]], place.site, values["state"], _us(values["since"])))
+            found.append(LostSensor(keys[values["sensor"]], place.site, values["state"], us_of(values["since"])))
     return sorted(found, key=lambda one: one.sensor)
 
 
@@ -245,11 +245,11 @@ def _outcome(row: Values) -> Outcome:
 
 
 def _with_times(row: Values, times: Iterable[str]) -> Values:
-    return row | {f"{name}_us": _us(row[name]) for name in times}
+    return row | {f"{name}_us": us_of(row[name]) for name in times}
 
 
 def _zone_row(keys: dict[int, str], row: Values) -> ZoneRow:
-    start_us = _us(row["window_start"])
+    start_us = us_of(row["window_start"])
     return ZoneRow(
         keys[row["zone"]], start_us, start_us + row["span_s"] * SECOND_US, row["people_low"],
         row["people_high"], row["percent_low"], row["percent_high"], row["level"], row["trend"], row["coverage"])
@@ -258,7 +258,7 @@ def _zone_row(keys: dict[int, str], row: Values) -> ZoneRow:
 def _road_rows(keys: dict[int, str], rows: Iterable[Values]) -> Iterator[RoadRow]:
     for row in rows:
         if row["zone"] in keys:
-            start_us = _us(row["window_start"])
+            start_us = us_of(row["window_start"])
             yield RoadRow(keys[row["zone"]], start_us, start_us + row["span_s"] * SECOND_US, row["speed_km_h"],
                           row["flow_veh_h_lane"], row["service_level"])
 
@@ -266,18 +266,10 @@ def _road_rows(keys: dict[int, str], rows: Iterable[Values]) -> Iterator[RoadRow
 def _outlook_rows(keys: dict[int, str], rows: Iterable[Values]) -> Iterator[OutlookRow]:
     for row in rows:
         if row["place"] in keys:
-            end_us = _us(row["window_start"]) + row["span_s"] * SECOND_US
+            end_us = us_of(row["window_start"]) + row["span_s"] * SECOND_US
             yield OutlookRow(keys[row["place"]], end_us, row["ahead_min"], row["low"], row["high"],
                              row["percent_reach"])
 
 
 def _keys(city: City) -> dict[int, str]:
     return {number: key for key, number in city.ids[IdKind.ZONE].items()}
-
-
-def _us(at: dt.datetime) -> int:
-    return round(at.timestamp() * SECOND_US)
-
-
-def _time(at_us: int) -> dt.datetime:
-    return dt.datetime.fromtimestamp(at_us / SECOND_US, dt.UTC)

@@ -4,7 +4,7 @@
 import time
 from dataclasses import dataclass
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from schemas.city import City
 from schemas.command import PurgeSensor
@@ -13,6 +13,7 @@ from schemas.health import PURGED_TYPE, decode_purged
 from schemas.ids import IdKind
 from schemas.log import Kind, LogMessage, Topic, encode_log, event_type
 from schemas.refusal import Reason
+from streams.acknowledged_sender import AcknowledgedSender
 from streams.clock import now_us
 from streams.core.layout import partition_of_sensor
 from streams.kafka_client import connection, headers_of
@@ -105,17 +106,6 @@ def _append(settings: Settings, city: City, key: str, partition: int) -> None:
     message = LogMessage(Kind.COMMAND, at_us, settings.clock.kind, city.version, SOURCE, f"purge/{key}/{at_us}",
                          command=PurgeSensor(sensor=key))
     headers, value = encode_log(message)
-    failed: list[KafkaError | None] = []
-
-    def settle(error: KafkaError | None, _: Message) -> None:
-        failed.append(error)
-
-    producer = Producer({**connection(settings.kafka), "acks": "all", "log_level": 2,
-                         "message.timeout.ms": round(DELIVERY_S * 1000)})
-    try:
-        producer.produce(Topic.SITE_LOG.value, value, partition=partition, headers=list(headers), on_delivery=settle)
-        producer.flush(DELIVERY_S + 5)
-    except (KafkaException, BufferError) as error:
-        raise TransientError(f"{Topic.SITE_LOG}[{partition}]: {error}") from None
-    if failed != [None]:
-        raise TransientError(f"{Topic.SITE_LOG}[{partition}]: the purge was not acknowledged; give the command again")
+    sender = AcknowledgedSender(settings.kafka, DELIVERY_S)
+    sender.queue(Topic.SITE_LOG, partition, value, headers)
+    sender.flush()

@@ -324,11 +324,12 @@ def load_settings(path: Path | None = None) -> Settings:
     FatalError
         The file is missing or wrong; the text names the key.
     """
-    chosen = path or Path(os.environ.get("DRUKTE_SETTINGS", DEFAULT_PATH))
+    chosen = path or Path(os.environ.get("DRUKTE_SETTINGS") or DEFAULT_PATH)
     try:
         settings = msgspec.toml.decode(chosen.read_bytes(), type=Settings, dec_hook=_path)
     except OSError as error:
-        raise FatalError(f"{chosen}: cannot be read ({error.strerror}); give it with --settings") from None
+        raise FatalError(f"{chosen}: cannot be read ({error.strerror}); give it with --settings; "
+                         "docs/operate.md shows how to write one") from None
     except msgspec.DecodeError as error:
         hint = "`drukte token new SOURCE` prints the line" if "token_hash" in str(error) else (
             "correct it there; docs/operate.md shows every section")

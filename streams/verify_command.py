@@ -61,9 +61,11 @@ def _document(report: "Report", listed: "list[Difference]") -> str:
 
 def _summary(report: "Report") -> str:
     rows = ", ".join(f"{count} {table}" for table, count in report.rows.items())
+    unknown = ", ".join(f"{column} of {count}" for column, count in sorted(report.not_known.items()))
     said = f"{report.differences} differences" if report.differences else "equal"
     return (
         f"{said}: compared {rows}, {report.transitions} transitions (from {report.messages} messages, "
         f"{report.refused} refused); {report.waiting} not yet written; left out {report.left_out} rows from before "
         f"the log and {report.cases_left_out} alerts that were open then"
+        + (f"; not compared, since those who told the rows did not know the column yet: {unknown}" if unknown else "")
     )

@@ -12,6 +12,7 @@ from schemas.city_sensors import DATEX2_FORMAT
 from schemas.ids import Ids, format_ids
 from schemas.reading import Metric
 from schemas.roads import ANY_VEHICLE, NDW_SOURCE, SCHEMA, RoadTable, encode_roads
+from schemas.rules import Rule
 
 SMALL_TOML = """\
 format = 1
@@ -142,6 +143,12 @@ severity = "critical"
 def small_file(**changes: Any) -> CityFile:
     """One site with two zones, two gates, two cameras and two line counters; fields replaced by `changes`."""
     return msgspec.structs.replace(msgspec.toml.decode(SMALL_TOML, type=CityFile), **changes)
+
+
+def with_rules(**rules: Rule) -> CityFile:
+    """`small_file` with more rules."""
+    file = small_file()
+    return msgspec.structs.replace(file, rules={**file.rules, **rules})
 
 
 def small_city(road_table: RoadTable | None = None, **changes: Any) -> City:

@@ -9,13 +9,11 @@ from typer.testing import CliRunner
 from schemas.errors import DrukteError, TransientError
 from streams import cli
 from streams.operator_command import seconds
-from tests.gateway.mock_broker import MockBroker, broker
+from tests.gateway.mock_broker import MockBroker
 from tests.serve.folding import folding
 from tests.serve.running import LIMIT_S, address, running, settings_for
 from tests.serve.test_commands import detail, open_alert, plan_city
 from tests.services.process import wait_until
-
-__all__ = ["broker"]
 
 
 def test_an_operator_sees_explains_and_settles_an_alert(broker: MockBroker) -> None:
@@ -67,3 +65,11 @@ def test_a_service_that_is_away_and_words_that_do_not_fit(broker: MockBroker) ->
     for bad in ("0m", "30", "-3m", "1d"):
         with pytest.raises(typer.BadParameter):
             seconds(bad)
+
+
+def test_a_role_that_may_be_a_name_is_refused_before_anything_is_sent_and_not_repeated() -> None:
+    done = CliRunner().invoke(
+        cli.app, ["gate", "close", "poort", "--for", "5m", "--role", "Jan Jansen", "--url", "http://127.0.0.1:9"])
+    assert done.exit_code == 2
+    assert "lower case" in done.stderr
+    assert "Jan" not in done.stderr

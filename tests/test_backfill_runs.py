@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files in any order come out sorted, whether or not they fit in memory."""
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.city_timeline import Timeline
-from schemas.errors import DrukteError
+from schemas.errors import DrukteError, RefusedError
 from schemas.reading import Batch, Metric
 from streams.backfill_command import by_source
 from streams.backfill_files import Taken, decoder, listed, pieces
@@ -79,6 +80,46 @@ def test_a_bad_file_is_told_and_the_others_go_on(tmp_path: Path) -> None:
     assert sum(map(len, found)) == taken.readings == 1
     assert taken.refused == {"malformed": 1, "bad-value": 1}
     assert taken.files == 3
+
+
+def cut_off(path: Path, kept: int) -> None:
+    """A gzip file that lost its end, with about `kept` bytes of lines in it."""
+    lines = b"".join(line(at % 86_400, 10 + at % 90).encode() for at in range(2 * kept // len(line(0, 10))))
+    packed = gzip.compress(lines, compresslevel=0)
+    path.write_bytes(packed[: len(packed) // 2])
+
+
+def test_a_cut_off_file_is_refused_whole_and_the_others_go_on(tmp_path: Path) -> None:
+    cut_off(tmp_path / "a.ndjson.gz", 1_000)
+    (tmp_path / "b.json").write_text(line(5, 3))
+    cities, taken = Timeline.of(small_city()), Taken()
+    found = list(pieces(listed([tmp_path]), decoder(cities, "cameras", None), cities, taken))
+    assert sum(map(len, found)) == taken.readings == 1
+    assert taken.refused == {"malformed": 1}
+    assert "cut off" in taken.refused_files[str(tmp_path / "a.ndjson.gz")]
+
+
+@pytest.mark.parametrize("damage", ["cut off", "a person"])
+def test_a_file_that_is_bad_behind_what_was_taken_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    """Cells are released once: not with the first half of a file."""
+    monkeypatch.setattr("streams.backfill_files.LINES_BYTES", 2_000)
+    path = tmp_path / "lines.ndjson"
+    if damage == "cut off":
+        cut_off(path, 200_000)
+    else:
+        path.write_text("".join(line(at, 3) for at in range(100)) + line(101, 3).replace("}", ', "mac": "x"}'))
+    cities = Timeline.of(small_city())
+    with pytest.raises(DrukteError, match=r"lines\.ndjson: bad behind its first") as raised:
+        list(pieces([path], decoder(cities, "cameras", None), cities, Taken()))
+    assert not isinstance(raised.value, RefusedError)
+
+
+def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    with Runs(10, 4) as runs, pytest.raises(DrukteError, match=r"gone.*TMPDIR"):
+        runs.add(piece(list(range(20))))
 
 
 def test_paths_belong_to_sources(tmp_path: Path) -> None:

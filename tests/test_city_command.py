@@ -49,6 +49,13 @@ def test_a_sound_city_is_shown_with_its_snapped_thresholds(city_file: Path) -> N
     assert row.split() == ["plein", "1", "geel", "280", "280", "250"]
 
 
+def test_no_heading_is_cut_off_in_a_narrow_terminal() -> None:
+    lines = runner.invoke(app, ["check", str(DEN_HAAG)], env={"COLUMNS": "80"}).output.splitlines()
+    headings = " ".join(lines[:lines.index(next(line for line in lines if "───" in line))])
+    assert all(word in headings for word in ("people", "raised", "cleared", "below"))
+    assert "…" not in headings
+
+
 def test_the_same_as_json(city_file: Path) -> None:
     result = runner.invoke(app, ["check", "--json", str(city_file)])
     shown = json.loads(result.stdout)
@@ -164,7 +171,7 @@ def test_wrong_input_is_told_and_ends_with_2(arguments: list[str], tmp_path: Pat
     result = runner.invoke(app, [argument.format(folder=tmp_path) for argument in arguments])
     assert result.exit_code == 2
     assert "Traceback" not in result.output
-    assert "Error" in result.stderr
+    assert "Error" in result.stderr or result.stderr.startswith("drukte: ")
 
 
 def test_the_hague_is_sound() -> None:
@@ -240,7 +247,7 @@ def test_a_file_that_is_no_site_table_is_refused(name: str, city_file: Path) -> 
     arguments = ["import-ndw", str(table), "--bbox", "4.18,52.01,4.42,52.14", "--into", str(city_file)]
     result = runner.invoke(app, arguments)
     assert result.exit_code == 2
-    assert result.stderr.startswith(f"Error: {table}: ")
+    assert result.stderr.startswith(f"drukte: {table}: ")
     assert contents(city_file.parent) == before
 
 

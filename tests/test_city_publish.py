@@ -25,16 +25,12 @@ from streams.clock import wall_us
 from streams.gateway.run import run_gateway
 from streams.settings import ClockSettings, GatewaySettings, KafkaSettings, Settings
 from tests.gateway.mock_broker import MockBroker, log_message
+from tests.serve.running import health
 from tests.services.process import free_port, wait_until
 from tests.versions import MINUTE_US, SECOND_TOML, both, written
 
 LIMIT_S = 30.0
 SPEED = 120.0
-
-
-@pytest.fixture
-def broker() -> MockBroker:
-    return MockBroker()
 
 
 def settings_of(kafka: KafkaSettings, city: Path, clock: ClockSettings | None = None) -> Settings:
@@ -154,7 +150,7 @@ def test_a_gateway_numbers_each_reading_by_the_version_of_its_time(
     stop, thread, failures = _gateway(settings)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{settings.gateway.port}", timeout=20) as client:
-            wait_until(lambda: _status(client) == 200, LIMIT_S, "the gateway is well")
+            wait_until(lambda: health(client) == 200, LIMIT_S, "the gateway is well")
             shown_us = begin_us + round((wall_us() - clock.wall_start_us) * SPEED)
             at_us = (shown_us // MINUTE_US + 8) * MINUTE_US
             publish(settings, second, at_us)
@@ -181,13 +177,6 @@ def test_a_gateway_numbers_each_reading_by_the_version_of_its_time(
 def _sample(at_us: int, sensor: str = "cam-straat-oost") -> bytes:
     at = instant(at_us)
     return msgspec.json.encode({"sensor": sensor, "metric": "people", "from": at, "to": at, "value": 3})
-
-
-def _status(client: httpx.Client) -> int:
-    try:
-        return client.get("/health").status_code
-    except httpx.TransportError:
-        return 0
 
 
 def _gateway(settings: Settings) -> tuple[Callable[[], None], Callable[[], None], list[BaseException]]:

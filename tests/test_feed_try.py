@@ -172,6 +172,12 @@ def test_a_direction_becomes_both_ways() -> None:
     assert "measures.out]" in lines
 
 
+def test_an_empty_file_is_called_empty(tmp_path: Path) -> None:
+    path = tmp_path / "message.json"
+    path.touch()
+    assert "is empty" in str(run(path).exception)
+
+
 def test_the_format_is_suggested(tmp_path: Path) -> None:
     assert suggestions(body(reading())) == ["native"]
     assert suggestions(b"") == suggestions(b"hello") == []

@@ -44,11 +44,6 @@ from tests.services.threads import in_thread
 PEOPLE = re.compile(r"people|person|persoon|occupancy|density|crowd|zone|gate_|sensor_|site", re.IGNORECASE)
 
 
-@pytest.fixture
-def broker() -> MockBroker:
-    return MockBroker()
-
-
 def scraped(port: int) -> dict[tuple[str, str], float]:
     """Value by name and label."""
     answer = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=10)

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from schemas.errors import DrukteError
 from streams.city_files import assign_ids
 from streams.cli import app
 from tests.cities import SMALL_TOML
@@ -114,9 +115,38 @@ def test_a_file_that_is_refused_whole_is_named_and_the_others_go_on(tmp_path: Pa
     assert report["alerts_opened"] == 1
 
 
+def test_a_replay_that_fails_leaves_no_half_of_a_file_and_what_was_there(tmp_path: Path) -> None:
+    city, feed = small_files(tmp_path)
+    out, folder = tmp_path / "windows.parquet", tmp_path / "folder"
+    folder.mkdir()
+    out.write_bytes(b"of before")
+    before = sorted(tmp_path.iterdir())
+    result = CliRunner().invoke(app, ["replay", str(feed), str(folder), "--feed", "native", "--city", str(city),
+                                      "--source", "cameras", "--out", str(out)])
+    assert isinstance(result.exception, DrukteError)
+    assert f"{folder}: cannot be read" in str(result.exception)
+    assert out.read_bytes() == b"of before"
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(("command", "option"), [
+    (["replay", "FEED", "--feed", "native", "--city", "CITY", "--source", "cameras"], "--report"),
+    (["backfill", "FEED", "--source", "cameras"], "--json"),
+])
+def test_a_report_that_cannot_be_written_is_told_before_the_run(
+    tmp_path: Path, command: list[str], option: str
+) -> None:
+    city, feed = small_files(tmp_path)
+    named = {"CITY": str(city), "FEED": str(feed)}
+    result = CliRunner().invoke(app, [named.get(one, one) for one in command] + [option, str(tmp_path)])
+    assert isinstance(result.exception, DrukteError)
+    assert option in str(result.exception)
+
+
 @pytest.mark.parametrize(("arguments", "text"), [
     (["--feed", "datex2"], "--site-table or --city"),
     (["--feed", "native", "--city", "CITY", "--source", "nobody"], "nobody"),
+    (["--feed", "native", "--city", "CITY"], "need a --source"),
 ])
 def test_arguments_that_do_not_go_together_are_told(
     tmp_path: Path, arguments: list[str], text: str

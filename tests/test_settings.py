@@ -38,6 +38,13 @@ def test_a_wrong_file_names_its_key(tmp_path: Path, text: str, named: str) -> No
         load_settings(written(tmp_path, text))
 
 
+def test_an_empty_variable_names_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path, 'city = "den-haag.toml"\n')
+    monkeypatch.chdir(path.parent)
+    monkeypatch.setenv("DRUKTE_SETTINGS", "")
+    assert load_settings().city == Path("den-haag.toml")
+
+
 def test_a_missing_file_says_how_to_give_one(tmp_path: Path) -> None:
     with pytest.raises(FatalError, match="--settings"):
         load_settings(tmp_path / "none.toml")

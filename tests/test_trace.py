@@ -37,6 +37,7 @@ from streams.writer.rows import Message
 from tests.cities import small_city, small_roads
 from tests.gateway.mock_broker import MockBroker, nowhere
 from tests.real.kafka_service import MakeTopics
+from tests.serve.running import send
 from tests.services.process import wait_until
 from tests.writer.samples import MINUTE, NOON, gate_row, live_headers, live_message, road_row, zone_row
 
@@ -46,11 +47,6 @@ NOON_US = round(NOON.timestamp()) * 1_000_000
 MINUTE_US = 60_000_000
 CITY = small_city(small_roads())
 ROAD = "RWS01_MONIBAS_0120vwg0001ra/lane1"
-
-
-@pytest.fixture
-def broker() -> MockBroker:
-    return MockBroker()
 
 
 def subject(key: str = "cam-plein", city: City = CITY, now_us: int = NOON_US) -> Subject:
@@ -257,12 +253,6 @@ def test_what_cannot_be_read_is_said_without_its_content(value: bytes, table: Li
 
 
 # The command, on a broker.
-
-def send(broker: MockBroker, *messages: Message) -> None:
-    for one in messages:
-        broker.producer.produce(one.topic, one.value, partition=one.partition, headers=list(one.headers or ()))
-    assert broker.producer.flush(LIMIT_S) == 0
-
 
 def present_row(**changes: Any) -> Message:
     """A row of the minute that has just ended on this machine's clock."""

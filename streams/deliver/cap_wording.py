@@ -33,7 +33,7 @@ from schemas.city import City, Facility
 from schemas.moment import rfc3339
 from schemas.rules import RuleKind
 from streams.deliver.cap_renewal import renewals_before
-from streams.deliver.wording import Wording, band_text, minutes_text, people_text
+from streams.deliver.wording import Wording, band_text, flag_text, minutes_text, people_text
 from streams.deliver_settings import CapDocumentSettings
 
 T = TypeVar("T")
@@ -242,10 +242,10 @@ class CapWording:
             "coverage": f"{one.coverage:.2f}",
             "profile": f"{one.profile} v{one.city_version}",
             "cause": str(one.cause),
-            "stale": _yes(one.stale),
-            "acknowledged": _yes(one.acknowledged),
-            "escalated": _yes(one.escalated),
-            "suppressed": _yes(one.suppressed),
+            "stale": flag_text(one.stale),
+            "acknowledged": flag_text(one.acknowledged),
+            "escalated": flag_text(one.escalated),
+            "suppressed": flag_text(one.suppressed),
             "assigned": one.assigned,
             "certainty": str(one.certainty),
             "trend": "" if one.trend is None else str(one.trend),
@@ -316,7 +316,3 @@ def _onset_us(one: Transition, earlier: Sequence[Transition], kind: RuleKind) ->
     if kind is RuleKind.FORECAST:
         return None if one.next_low_min is None else one.at_us + round(one.next_low_min * 60_000_000)
     return (earlier[0] if earlier else one).window_start_us
-
-
-def _yes(flag: bool) -> str:
-    return "true" if flag else "false"

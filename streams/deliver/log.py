@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
 from schemas.errors import FatalError, TransientError
 from schemas.log import Headers, Topic
-from streams.kafka_client import connection, is_hopeless, plain_headers
+from streams.kafka_client import connection, plain_headers, told_apart
 from streams.settings import KafkaSettings
 
 CALL_S = 10.0
@@ -47,6 +47,7 @@ class TopicReader:
     """
 
     def __init__(self, kafka: KafkaSettings, topic: Topic) -> None:
+        self._kafka = kafka
         self._topic = topic.value
         self._next: dict[int, int] = {}
         self._consumer = Consumer({
@@ -102,7 +103,7 @@ class TopicReader:
                 TopicPartition(self._topic, partition, low) for partition, low in self._next.items()
             ])
         except KafkaException as error:
-            raise _told_apart(error.args[0]) from None
+            raise told_apart(self._kafka, error.args[0]) from None
         return {partition: high for partition, (_, high) in limits.items()}
 
     def _move_to_positions(self) -> None:
@@ -120,7 +121,7 @@ class TopicReader:
             if error is None:
                 taken.append(_plain(polled))
                 continue
-            told = _told_apart(error)
+            told = told_apart(self._kafka, error)
             if isinstance(told, FatalError):
                 raise told
             log.warning("broker trouble", error=error.name())
@@ -134,8 +135,3 @@ def _plain(polled: KafkaMessage) -> Read:
         partition=polled.partition() or 0, offset=polled.offset() or 0, headers=plain_headers(polled),
         value=polled.value() or b"", appended_us=polled.timestamp()[1] * 1000,
     )
-
-
-def _told_apart(error: KafkaError) -> TransientError | FatalError:
-    text = f"Kafka: {error.str()} ({error.name()})"
-    return FatalError(text) if is_hopeless(error) else TransientError(text)

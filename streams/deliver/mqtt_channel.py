@@ -8,7 +8,6 @@ is taken away some time after the alert's end.
 
 import asyncio
 import contextlib
-import logging
 import random
 from collections import defaultdict
 from collections.abc import Iterable
@@ -30,12 +29,12 @@ from streams.deliver.line import SECOND_US, Waiting
 from streams.deliver.present import Alert, Alerts, Told
 from streams.deliver.wording import Wording
 from streams.deliver_settings import AlertMqttSettings
+from streams.mqtt_client import connection
 from streams.settings import DeliverSettings
 from streams.tls import client_context
 
 MQTT = "mqtt"
 """Name of the broker among the receivers."""
-KEEPALIVE_S = 20
 _SECTION = "deliver.mqtt.tls"
 
 log = structlog.get_logger(__name__)
@@ -86,12 +85,7 @@ class MqttLink:
     async def connect(self, lost: asyncio.Event) -> None:
         """Connect anew; `lost` is set when the connection ends. Raises `aiomqtt.MqttError`."""
         await self.close()
-        client = _Client(
-            self._settings.host, self._settings.port, identifier=self._settings.client_id,
-            username=self._settings.user, password=self._settings.password, tls_context=self._tls,
-            protocol=aiomqtt.ProtocolVersion.V5, keepalive=KEEPALIVE_S, timeout=self._connect_s,
-            logger=_silent_logger(),
-        )
+        client = _Client(**connection(self._settings, self._tls), timeout=self._connect_s)
         await client.__aenter__()
         self._client = client
         self._watch = asyncio.create_task(_watched(client, lost), name="mqtt connection")
@@ -270,10 +264,3 @@ async def _watched(client: aiomqtt.Client, lost: asyncio.Event) -> None:
         async for _ in client.messages:
             pass
     lost.set()
-
-
-def _silent_logger() -> logging.Logger:
-    # Its own lines would name topics.
-    silent = logging.getLogger("drukte.mqtt")
-    silent.setLevel(logging.CRITICAL)
-    return silent

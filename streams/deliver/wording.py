@@ -130,7 +130,7 @@ class Wording:
             "percent": band_text(one.percent_low, one.percent_high),
             "coverage": f"{one.coverage:.2f}",
             "profile": f"{one.profile} v{one.city_version}",
-            "stale": _yes(one.stale),
+            "stale": flag_text(one.stale),
             "alert_id": one.alert_id,
             "window_start": rfc3339(one.window_start_us),
             "window_end": rfc3339(one.window_end_us),
@@ -142,9 +142,9 @@ class Wording:
         """Flags, and what only some alerts have; an annotation without a text would not be kept."""
         texts = {
             "certainty": str(one.certainty),
-            "acknowledged": _yes(one.acknowledged),
-            "escalated": _yes(one.escalated),
-            "suppressed": _yes(one.suppressed),
+            "acknowledged": flag_text(one.acknowledged),
+            "escalated": flag_text(one.escalated),
+            "suppressed": flag_text(one.suppressed),
             "minutes_to_next": minutes_text(one.next_low_min, one.next_high_min),
             "assigned": one.assigned,
             "trend": "" if one.trend is None else ARROWS[one.trend],
@@ -196,7 +196,8 @@ class Wording:
         )
 
 
-def _yes(flag: bool) -> str:
+def flag_text(flag: bool) -> str:
+    """True and false as outside formats write them."""
     return "true" if flag else "false"
 
 

@@ -6,7 +6,6 @@ After a crash some readings come twice; the fold takes a reading once.
 """
 
 import asyncio
-import random
 import re
 import time
 from collections import deque
@@ -20,6 +19,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from schemas.errors import FatalError, TransientError
 from schemas.refusal import Refusal
+from streams.backoff import delay_s
 from streams.gateway.intake import Intake
 from streams.gateway.outlet import Outlet
 from streams.gateway.versions import Numbered
@@ -34,7 +34,6 @@ UNDER_WAY = 4
 QUEUE_KIB = 16_384
 """Most memory for messages that were fetched and not read yet, in KiB."""
 QUEUE_BACKOFF_MS = 10
-FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 10.0
 STOP_S = 3.0
 """How long a stopping edge waits for `site-log`; what is not acknowledged then is read again later."""
@@ -296,13 +295,12 @@ class Edge:
 
     async def _send_again(self, error: TransientError, stopping: asyncio.Event) -> None:
         self._tries += 1
-        delay_s = min(FIRST_DELAY_S * 2 ** min(self._tries - 1, 10), LONGEST_DELAY_S)
         log.warning("edge waits", topic=self._topic, reason=str(error), tries=self._tries)
         for taken in self._under_way:
             if not await _done_before(taken.sending, stopping):
                 return
         try:
-            async with asyncio.timeout(delay_s * random.uniform(0.5, 1.0)):  # noqa: S311  no secret
+            async with asyncio.timeout(delay_s(self._tries, LONGEST_DELAY_S)):
                 await stopping.wait()
         except TimeoutError:
             for taken in self._under_way:

@@ -6,7 +6,6 @@ sends when we are back. So nothing is lost between it and the log; what comes tw
 """
 
 import asyncio
-import logging
 import ssl
 from collections.abc import Sequence
 from typing import NoReturn
@@ -24,13 +23,13 @@ from streams.backoff import delay_s
 from streams.door_settings import MqttSettings
 from streams.gateway.door_states import DoorState
 from streams.gateway.intake import Intake, whole_refusal
+from streams.mqtt_client import connection
 from streams.tls import client_context, failure
 
 UNACKNOWLEDGED = 256
 """Most messages that the broker sends ahead of our acknowledgements; they go into the log together."""
 MESSAGE_BYTES = 1_000_000
 """Larger messages the broker keeps to itself."""
-KEEPALIVE_S = 20
 AT_LEAST_ONCE = 1
 
 log = structlog.get_logger(__name__)
@@ -78,13 +77,7 @@ class MqttDoor:
         properties.SessionExpiryInterval = self._settings.session_s
         properties.ReceiveMaximum = UNACKNOWLEDGED
         properties.MaximumPacketSize = MESSAGE_BYTES
-        client = aiomqtt.Client(
-            self._settings.host, self._settings.port, identifier=self._settings.client_id,
-            username=self._settings.user, password=self._settings.password, tls_context=self._tls,
-            protocol=aiomqtt.ProtocolVersion.V5, clean_start=False, properties=properties, keepalive=KEEPALIVE_S,
-            # Its own lines name topics, which a sender chooses.
-            logger=_silent_logger(),
-        )
+        client = aiomqtt.Client(**connection(self._settings, self._tls), clean_start=False, properties=properties)
         _paho(client).manual_ack_set(True)
         return client
 
@@ -171,9 +164,3 @@ def _why(error: aiomqtt.MqttError) -> str:
 
 def _paho(client: aiomqtt.Client) -> PahoClient:
     return client._client  # noqa: SLF001  # aiomqtt has no acknowledging by hand; a test on a real broker holds it
-
-
-def _silent_logger() -> logging.Logger:
-    silent = logging.getLogger("drukte.mqtt")
-    silent.setLevel(logging.CRITICAL)
-    return silent

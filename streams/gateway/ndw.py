@@ -14,6 +14,7 @@ import structlog
 
 from schemas.errors import RefusedError, TransientError
 from schemas.roads import NDW_SOURCE
+from streams.backoff import delay_s
 from streams.gateway.door_states import DoorKind, DoorState
 from streams.gateway.intake import Intake, Taken, whole_refusal
 from streams.settings import NdwSettings
@@ -125,8 +126,7 @@ def wait_s(poll_s: float, failures: int, jitter: float) -> float:
     """
     if not failures:
         return poll_s
-    backed_off = min(poll_s * 2.0 ** min(failures, 20), max(LONGEST_WAIT_S, poll_s))
-    return backed_off * (1 - jitter / 5)
+    return delay_s(failures + 1, max(LONGEST_WAIT_S, poll_s), poll_s, 0.4 * jitter)
 
 
 async def poll(

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Messages of `live` and `dead-letters` as events of one sensor: bands, states and reasons, never a body. Pure."""
 
-import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +14,7 @@ from schemas.health import HEALTH_TYPES, PURGED_TYPE, HealthTable, SensorState, 
 from schemas.letter import LETTER_TYPE, Letter, decode_letter
 from schemas.live import LiveTable, Status, decode_rows
 from schemas.log import Topic, event_type
+from schemas.moment import us_of
 from schemas.refusal import Reason
 from schemas.roads import NDW_SOURCE
 from streams.core.layout import PlaceKind
@@ -28,8 +28,6 @@ OF_THE_SOURCE = {
 }
 """Reasons under which a source's letter that names no sensor may be about any of them."""
 _TABLES = {PlaceKind.ZONE: LiveTable.ZONE, PlaceKind.GATE: LiveTable.GATE, PlaceKind.ROAD: LiveTable.ROAD}
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_MICROSECOND = dt.timedelta(microseconds=1)
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -65,11 +63,6 @@ def event(kind: str, at_us: int, says: str, came_us: int | None = None, values: 
     return Event(kind=kind, at_us=at_us, at=instant(at_us), says=says, after_s=after_s, values=values or {})
 
 
-def time_us(time: dt.datetime) -> int:
-    """Microseconds since 1970, UTC."""
-    return (time - _EPOCH) // _MICROSECOND
-
-
 def live_events(message: Message, came_us: int, subject: Subject) -> Iterator[Event]:
     """What a message of `live` tells of the sensor and its place; `came_us` is its stamp in log time."""
     said = event_type(message.headers)
@@ -103,7 +96,7 @@ def _mine(rows: pa.RecordBatch, subject: Subject) -> list[dict[str, Any]]:
 
 
 def _row(row: dict[str, Any], came_us: int, subject: Subject) -> Event:
-    start_us = time_us(row["window_start"])
+    start_us = us_of(row["window_start"])
     shown = {**row, "window_start": instant(start_us), "status": _status(row["status"])}
     what = {PlaceKind.ZONE: _zone_text, PlaceKind.GATE: _gate_text, PlaceKind.ROAD: _road_text}[subject.place_kind]
     text = "no value" if row["status"] == Status.MISSING else what(row, subject)
@@ -148,12 +141,12 @@ def _health(table: HealthTable, value: bytes, came_us: int, subject: Subject) ->
     mine = rows.filter(pc.equal(rows.column("sensor"), subject.registered.number)).to_pylist()
     for row in mine:
         if table is HealthTable.HEALTH:
-            word, since = state_word(row["state"]), instant(time_us(row["since"]))
-            yield event("health", time_us(row["at"]), f"{word} since {since}", came_us,
+            word, since = state_word(row["state"]), instant(us_of(row["since"]))
+            yield event("health", us_of(row["at"]), f"{word} since {since}", came_us,
                         {"state": word, "number": row["state"], "since": since})
         else:
             # Not how many: of a sensor that tells every passage that would be a number of people.
-            yield event("integrity", time_us(row["until"]), f"{row['kind']}: {row['sure']}", came_us,
+            yield event("integrity", us_of(row["until"]), f"{row['kind']}: {row['sure']}", came_us,
                         {"what": row["kind"], "sure": row["sure"]})
 
 

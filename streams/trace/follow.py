@@ -14,7 +14,7 @@ from schemas.errors import FatalError, TransientError
 from schemas.log import Clock, Topic
 from streams.cities import Cities
 from streams.clock import now_us, wall_us
-from streams.kafka_client import check_admitted, connection, is_hopeless
+from streams.kafka_client import check_admitted, connection, told_apart
 from streams.settings import ClockSettings, Settings
 from streams.trace.events import Event, event
 from streams.trace.following import Following
@@ -177,7 +177,7 @@ class _Reader:
                 found += following.take(message, _log_us(self._clock, message.at_us))
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # the library has no other name for it
                 self._behind.discard((polled.topic() or "", polled.partition() or 0))
-            elif isinstance(told := self._told(error), FatalError):
+            elif isinstance(told := told_apart(self._kafka, error), FatalError):
                 raise told
         return found
 
@@ -209,7 +209,7 @@ class _Reader:
             found = [] if self._kafka.mock else self._consumer.offsets_for_times(wanted, timeout=ANSWER_LIMIT_S)
             return [self._start(at) for at in found] or [self._from_begin(at) for at in wanted]
         except KafkaException as error:
-            raise self._told(error.args[0]) from None
+            raise told_apart(self._kafka, error.args[0]) from None
 
     def _start(self, at: TopicPartition) -> TopicPartition:
         if at.error is not None:
@@ -227,14 +227,8 @@ class _Reader:
         try:
             about = self._consumer.list_topics(topic.value, timeout=ANSWER_LIMIT_S).topics[topic.value]
         except KafkaException as error:
-            raise self._told(error.args[0]) from None
+            raise told_apart(self._kafka, error.args[0]) from None
         if about.error is not None or not about.partitions:
             raise TransientError(f"broker {self._kafka.bootstrap}: topic {topic} is not there; a starting gateway "
                                  "makes it")
         return sorted(about.partitions)
-
-    def _told(self, error: KafkaError) -> TransientError | FatalError:
-        text = f"broker {self._kafka.bootstrap}: {error.str()} ({error.name()})"
-        if is_hopeless(error):
-            return FatalError(text)
-        return TransientError(f"{text}; is it running?")

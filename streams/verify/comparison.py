@@ -24,7 +24,7 @@ from streams.verify.stored import (
     row_of_transition,
     time_of,
 )
-from streams.verify.topics import Place
+from streams.verify.topics import Place, Told
 from streams.writer.rows import Row
 
 HOUR_US = 3_600_000_000
@@ -84,6 +84,8 @@ class Report(msgspec.Struct, kw_only=True):
         Rows of the database from before the log's reach, or of places that the city file does not have.
     cases_left_out : int
         Alerts that were open where the log's reach begins, or that a worker's cold start took over.
+    not_known : dict of str to int
+        Rows that were told before a column existed, by `table.column`: equal in all others, not compared in this one.
     differences : int
     """
 
@@ -94,6 +96,7 @@ class Report(msgspec.Struct, kw_only=True):
     waiting: int = 0
     left_out: int = 0
     cases_left_out: int = 0
+    not_known: dict[str, int] = msgspec.field(default_factory=dict)
     differences: int = 0
 
 
@@ -128,7 +131,7 @@ class Comparison:
     city: City
     layouts: Sequence[Layout]
     stored: Stored
-    newest: Place
+    told_live: Told
     said: set[tuple[str, int]]
     report: Report
     watch: Watch
@@ -253,19 +256,35 @@ class Comparison:
         return sorted({number for one in self.layouts for number in one.place_number[one.places_of(kind)].tolist()})
 
     def _compare(self, table: LiveTable, key: Row, stored: Row | None, versions: list[_Version]) -> None:
-        written = sum(version.place <= self.newest for version in versions)
-        columns = COLUMNS[table]
+        written = sum(version.place <= self.told_live.newest for version in versions)
         if stored is None and not written:
             self.report.waiting += 1
         elif stored is None:
             self._differs("missing", table, key)
         # What came later than the writer's offsets may have been there or not.
-        elif any(self._known_again(columns, stored) == self._known_again(columns, version.row)
-                 for version in versions[max(written - 1, 0):]):
+        elif any(self._is_equal(table, stored, version) for version in versions[max(written - 1, 0):]):
             self.report.rows[table] += 1
         else:
-            told = versions[max(written - 1, 0)].row
-            self._differs("altered", table, key, _altered(columns, stored, told))
+            told = versions[max(written - 1, 0)]
+            names, one, other = self._comparable(table, stored, told)
+            self._differs("altered", table, key, _altered(names, one, other))
+
+    def _is_equal(self, table: LiveTable, stored: Row, version: _Version) -> bool:
+        names, one, other = self._comparable(table, stored, version)
+        if self._known_again(names, one) != self._known_again(names, other):
+            return False
+        for name in set(COLUMNS[table]) - set(names):
+            column = f"{table}.{name}"
+            self.report.not_known[column] = self.report.not_known.get(column, 0) + 1
+        return True
+
+    def _comparable(self, table: LiveTable, stored: Row, version: _Version) -> tuple[list[str], Row, Row]:
+        """Columns that both can have: whoever told the row first may not have known one yet, which then is null."""
+        until = self.told_live.unknown.get(table, {})
+        kept = [at for at, name in enumerate(COLUMNS[table])
+                if stored[at] is not None or version.row[at] is None or version.place[0] > until.get(name, -1)]
+        return ([COLUMNS[table][at] for at in kept], tuple(stored[at] for at in kept),
+                tuple(version.row[at] for at in kept))
 
     def _differs(self, kind: str, table: LiveTable, key: Row, detail: str = "") -> None:
         place = self.city.ids.keys_by_number(_IDS[table]).get(key[0], str(key[0]))

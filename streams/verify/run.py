@@ -30,7 +30,7 @@ from streams.kafka_client import headers_of
 from streams.settings import Settings
 from streams.verify.comparison import FAR_US, HOUR_US, Comparison, Report, Watch
 from streams.verify.stored import Stored
-from streams.verify.topics import TopicReader, event_id, newest_cause
+from streams.verify.topics import TopicReader, event_id, told
 from streams.worker.effects import in_messages
 
 LIVE_HOURS = 72
@@ -82,8 +82,8 @@ def _one_moment(uri: str) -> Iterator[storage.Connection]:
             connection.read_only = True
             with connection.transaction():
                 yield connection
-    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
-        raise FatalError("the database lacks Drukte's tables; run `drukte db migrate`") from None
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName):
+        raise FatalError("the database lacks tables or columns of this program; run `drukte db migrate`") from None
     except psycopg.errors.InsufficientPrivilege:
         raise FatalError("this account may not read live.* and engine.*; use the writer's account") from None
     except psycopg.OperationalError as error:
@@ -122,7 +122,7 @@ class _Verification:
         comparison = Comparison(
             self._cities.newest, [layout(one.city, settings.partitions, number) for one in self._cities.known],
             self._stored,
-            newest_cause(self._written(Topic.LIVE, number)), self._said, self._report, self._watch,
+            told(self._written(Topic.LIVE, number)), self._said, self._report, self._watch,
         )
         state: Partition | None = None
         following: int | None = None

@@ -3,20 +3,24 @@
 
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
-from schemas.errors import TransientError
-from schemas.log import Topic
+from schemas.errors import RefusedError, TransientError
+from schemas.live import LiveTable, columns_lacking
+from schemas.log import Topic, event_type
 from streams.kafka_client import connection, headers_of
 from streams.settings import KafkaSettings
+from streams.writer.rows import LIVE_TYPES
 
 SILENCE_S = 30.0
 """A broker that gives nothing for so long, though there is more, is away."""
 FETCH = 1_000
 FETCH_S = 0.1
 
+LIVE_ID_PARTS = 4
 Place = tuple[int, int]
 """Where in the log an effect comes from: offset of the message, position among its effects."""
 
@@ -88,11 +92,45 @@ def event_id(message: KafkaMessage) -> list[str]:
     return []
 
 
-def newest_cause(messages: Iterable[KafkaMessage]) -> Place:
-    """The newest place in the log that messages of `live` come from; all before it was said before it."""
-    newest = (-1, -1)
+@dataclass(slots=True)
+class Told:
+    """What messages of `live` say about those who told them.
+
+    Parameters
+    ----------
+    newest : Place
+        The newest place in the log that they come from; all before it was said before it.
+    unknown : dict of LiveTable to dict of str to int
+        Columns that a worker of a program of before did not know, and the newest offset of the log of which such a
+        worker told.
+    """
+
+    newest: Place = (-1, -1)
+    unknown: dict[LiveTable, dict[str, int]] = field(default_factory=dict)
+
+    def add(self, place: Place, table: LiveTable | None = None, lacking: Iterable[str] = ()) -> None:
+        """Take a message in, of a table or of none, and the columns that its rows lack."""
+        self.newest = max(self.newest, place)
+        if table is not None:
+            offsets = self.unknown.setdefault(table, {})
+            offsets.update({column: max(place[0], offsets.get(column, -1)) for column in lacking})
+
+
+def told(messages: Iterable[KafkaMessage]) -> Told:
+    """What messages of `live` say about those who told them."""
+    found = Told()
     for message in messages:
         named = event_id(message)
-        if len(named) == 4 and named[2].isdigit() and named[3].isdigit():
-            newest = max(newest, (int(named[2]), int(named[3])))
-    return newest
+        if len(named) == LIVE_ID_PARTS and named[2].isdigit() and named[3].isdigit():
+            table = LIVE_TYPES.get(event_type(headers_of(message)))
+            found.add((int(named[2]), int(named[3])), table, _lacking(table, message))
+    return found
+
+
+def _lacking(table: LiveTable | None, message: KafkaMessage) -> frozenset[str]:
+    if table is None:
+        return frozenset()
+    try:
+        return columns_lacking(table, message.value() or b"")
+    except RefusedError:
+        return frozenset()  # the writer refused it as well: its rows show as missing

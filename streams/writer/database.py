@@ -186,6 +186,11 @@ def write_buffer(connection: storage.Connection, buffer: RowBuffer) -> None:
         _execute_rows(connection, _OFFSET_STATEMENT, offsets)
 
 
+def _offsets(connection: storage.Connection) -> dict[tuple[str, int], int]:
+    found = connection.execute("SELECT topic, partition, next_offset FROM engine.writer_offset")
+    return {(topic, partition): following for topic, partition, following in found}
+
+
 class Database:
     """The writer's session, opened when it is needed; errors are told apart by what has to happen next.
 
@@ -198,6 +203,7 @@ class Database:
     def __init__(self, uri: str) -> None:
         self._uri = uri
         self._connection: storage.Connection | None = None
+        self._reached: dict[tuple[str, int], int] = {}
 
     @property
     def is_away(self) -> bool:
@@ -234,12 +240,28 @@ class Database:
         RefusedError
             `bad-value`: a value that no column can hold.
         FatalError
-            The tables are not there or not ours.
+            The tables are not there or not ours, or the database was put back since the last flush: rows that it
+            forgot would be passed over.
         """
         try:
-            write_buffer(self._session(), buffer)
+            connection = self._session()
+            with connection.transaction():
+                self._check_reached(connection)
+                write_buffer(connection, buffer)
         except psycopg.Error as error:
             raise self._told_apart(error) from None
+        self._reached |= buffer.next_offsets
+
+    def _check_reached(self, connection: storage.Connection) -> None:
+        found = _offsets(connection)
+        for (topic, partition), written in self._reached.items():
+            stands_at = found.get((topic, partition), 0)
+            if stands_at < written:
+                raise FatalError(
+                    f"the database was put back under the running writer: {topic}[{partition}] was written up to "
+                    f"offset {written}, engine.writer_offset says {stands_at}; where a backup was put back run "
+                    "`drukte db restore`; then start the writer anew, it goes on from what the database has"
+                )
 
     def write_city(self, city: City, effective_at_us: int = ALWAYS_US, *, with_places: bool = True) -> bool:
         """Record a city version and its places; false when its version number is known with other content.
@@ -273,8 +295,7 @@ class Database:
     def offsets(self) -> dict[tuple[str, int], int]:
         """Where to go on, by (topic, partition); raises as `write`."""
         try:
-            found = self._session().execute("SELECT topic, partition, next_offset FROM engine.writer_offset")
-            return {(topic, partition): following for topic, partition, following in found}
+            return _offsets(self._session())
         except psycopg.Error as error:
             raise self._told_apart(error) from None
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
 from schemas.errors import FatalError, TransientError
 from schemas.log import Topic
-from streams.kafka_client import connection, is_hopeless
+from streams.kafka_client import connection, told_apart
 from streams.settings import KafkaSettings
 from streams.writer.loss import Loss
 from streams.writer.rows import TOPICS, Message
@@ -56,13 +56,6 @@ def starting_point(stored: int | None, low: int, high: int) -> Start:
     return Start(max(stored, low), lost=max(low - stored, 0), is_empty=low == high)
 
 
-def _told_apart(error: KafkaError) -> Exception:
-    text = f"Kafka: {error.str()} ({error.name()})"
-    if is_hopeless(error):
-        return FatalError(text)
-    return TransientError(text)
-
-
 class LogReader:
     """A consumer without a group: partitions are assigned by hand, nothing is committed to Kafka.
 
@@ -79,7 +72,7 @@ class LogReader:
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._topics = topics
-        self._mock = settings.mock
+        self._settings = settings
         self._consumer = Consumer({
             **connection(settings),
             "client.id": GROUP,
@@ -110,11 +103,11 @@ class LogReader:
         """
         found: list[tuple[str, int]] = []
         for topic in self._topics:
-            client = creator if self._mock else self._consumer
+            client = creator if self._settings.mock else self._consumer
             try:
                 about = client.list_topics(topic, timeout=METADATA_LIMIT_S).topics[topic]
             except KafkaException as error:
-                raise _told_apart(error.args[0]) from None
+                raise told_apart(self._settings, error.args[0]) from None
             if about.error is not None:
                 raise TransientError(f"topic {topic}: {about.error.name()}; is it made yet?")
             found += [(str(topic), partition) for partition in about.partitions]
@@ -136,15 +129,18 @@ class LogReader:
             at = TopicPartition(topic, partition)
             limits = self._consumer.get_watermark_offsets(at, timeout=METADATA_LIMIT_S)
         except KafkaException as error:
-            raise _told_apart(error.args[0]) from None
+            raise told_apart(self._settings, error.args[0]) from None
         if limits is None:
             raise TransientError(f"{topic}[{partition}]: no answer about its offsets")
         return limits
 
     def assign(self, starts: Mapping[tuple[str, int], Start]) -> None:
         """Read from there on."""
-        # What is lost already shows at the first message behind it, whose stamp bounds it.
-        self._expected = {place: start.offset - start.lost for place, start in starts.items()}
+        # What is lost already shows at the first message behind it, whose stamp bounds it. Where none is there, the
+        # caller has told it.
+        self._expected = {
+            place: start.offset - (0 if start.is_empty else start.lost) for place, start in starts.items()
+        }
         self._consumer.assign([
             TopicPartition(topic, partition, start.offset) for (topic, partition), start in starts.items()
         ])
@@ -193,7 +189,7 @@ class LogReader:
         for polled in self._consumer.consume(most, within_s):
             error = polled.error()
             if error is not None:
-                told = _told_apart(error)
+                told = told_apart(self._settings, error)
                 if isinstance(told, FatalError):
                     raise told
                 log.warning("kafka", error=error.name())

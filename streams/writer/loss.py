@@ -25,8 +25,10 @@ ON CONFLICT (topic, partition, first_offset) DO UPDATE
 SET next_offset = EXCLUDED.next_offset, sent_before = EXCLUDED.sent_before
 WHERE known.next_offset < EXCLUDED.next_offset"""
 
+# Only from the loss on: messages before it may be in hand and not be written yet.
 _PASSED = """
-UPDATE engine.writer_offset SET next_offset = %s WHERE topic = %s AND partition = %s AND next_offset < %s"""
+UPDATE engine.writer_offset SET next_offset = %(following)s
+WHERE topic = %(topic)s AND partition = %(partition)s AND next_offset BETWEEN %(first)s AND %(following)s"""
 
 log = structlog.get_logger(__name__)
 
@@ -90,14 +92,12 @@ def stamp(at_us: int) -> datetime | None:
 
 
 def record(connection: storage.Connection, losses: Iterable[Loss]) -> None:
-    """Write losses and go past them, in one transaction; the same one again changes nothing.
+    """Write losses and go past those that are next, in one transaction; the same one again changes nothing.
 
     Raises psycopg's errors, and then nothing is written.
     """
     with connection.transaction():
         for loss in losses:
-            connection.execute(_STATEMENT, {
-                "topic": loss.topic, "partition": loss.partition, "first": loss.first, "following": loss.following,
-                "before": stamp(loss.stamped_before_us),
-            })
-            connection.execute(_PASSED, (loss.following, loss.topic, loss.partition, loss.following))
+            place = {"topic": loss.topic, "partition": loss.partition, "first": loss.first, "following": loss.following}
+            connection.execute(_STATEMENT, place | {"before": stamp(loss.stamped_before_us)})
+            connection.execute(_PASSED, place)

@@ -16,6 +16,7 @@ from psycopg import errors, sql
 
 from schemas.errors import RefusedError
 from schemas.ledger import Released, grid_of
+from schemas.moment import datetime_of
 from schemas.refusal import Reason
 from schemas.seal import Seal
 from streams.core.release import (
@@ -202,7 +203,7 @@ def existing(connection: Connection, given: Sequence[tuple[Seal, Grid]]) -> Exis
     first_us = min(_hour_us(seal) for seal, _ in given)
     end_us = max(seal.start_us + max(seal.grain_s, HOUR_S) * SECOND_US for seal, _ in given)
     rows = connection.execute(_EXISTING, {
-        "first": _moment(first_us), "end": _moment(end_us), "longest": LONGEST_GRAIN,
+        "first": datetime_of(first_us), "end": datetime_of(end_us), "longest": LONGEST_GRAIN,
         "kinds": sorted({str(PLACES[seal.group]) for seal, _ in given}),
         "places": sorted({place for _, grid in given for place in grid.place.tolist()}),
     }).fetchall()
@@ -265,11 +266,11 @@ def _batch_columns(drawn: Sequence[Drawn], there: Existing) -> dict[str, Any]:
     is_new = {hour_us: not there.any_within(hour_us, HOUR_S) for hour_us in set(hours_us)}
     return {
         "number": list(range(len(seals))), "kind": [str(PLACES[seal.group]) for seal in seals],
-        "start": [_moment(seal.start_us) for seal in seals], "grain_s": [seal.grain_s for seal in seals],
+        "start": [datetime_of(seal.start_us) for seal in seals], "grain_s": [seal.grain_s for seal in seals],
         "sd": [float(one.sigma) for one in protected], "public_source": [one.public_source for one in protected],
         "batch_key": [seal.batch_key for seal in seals], "zone_map": [seal.zone_map for seal in seals],
-        "hour": [_moment(hour_us) for hour_us in hours_us],
-        "day": [_moment(seal.start_us - seal.start_us % (DAY_S * SECOND_US)) for seal in seals],
+        "hour": [datetime_of(hour_us) for hour_us in hours_us],
+        "day": [datetime_of(seal.start_us - seal.start_us % (DAY_S * SECOND_US)) for seal in seals],
         "later": [seal.part > 0 for seal in seals], "hour_is_new": [is_new[hour_us] for hour_us in hours_us],
         "policy_version": POLICY_VERSION, "final": STATUS_FINAL, "missing": STATUS_MISSING,
     }
@@ -294,10 +295,6 @@ def _cell_columns(drawn: Sequence[Drawn]) -> dict[str, Any]:
     }
 
 
-def _moment(at_us: int) -> Any:
-    return EPOCH + timedelta(microseconds=at_us)
-
-
 def _to_sql(row: Released) -> tuple[Any, ...]:
     return tuple(
-        _moment(value) if name.endswith("_us") else value for name, value in msgspec.structs.asdict(row).items())
+        datetime_of(value) if name.endswith("_us") else value for name, value in msgspec.structs.asdict(row).items())

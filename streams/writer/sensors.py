@@ -70,7 +70,9 @@ ON CONFLICT (number) DO UPDATE SET source = EXCLUDED.source, supplier = EXCLUDED
     WHERE existing.city_version <= EXCLUDED.city_version"""
 _DELETE = {
     "zone": ("DELETE FROM live.zone_minute WHERE zone = %s AND window_start < %s",
-             "DELETE FROM live.road_minute WHERE zone = %s AND window_start < %s"),
+             "DELETE FROM live.road_minute WHERE zone = %s AND window_start < %s",
+             "DELETE FROM live.inside_minute WHERE zone = %s AND window_start < %s",
+             "DELETE FROM live.outlook_quarter WHERE kind <> 'site' AND place = %s AND window_start < %s"),
     "gate": ("DELETE FROM live.gate_minute WHERE gate = %s AND window_start < %s",),
 }
 

@@ -15,7 +15,7 @@ from benchmarks.truth.section import Goal, Recorded, Section
 
 ON_DATA = ("pedestrian", "forecast")
 """Parts that read the folder of real data."""
-SIMULATED = ("surge", "alerts")
+SIMULATED = ("density", "surge", "alerts")
 
 
 @cache

@@ -4,16 +4,20 @@
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import httpx
+import pytest
 
 from schemas.ids import HEADER
 from streams.city_files import assign_ids
 from streams.storage import migrate
+from streams.topics import topic_plans
 from tests.cities import SMALL_TOML
+from tests.real.kafka_service import MakeTopics
 from tests.services.process import Process, free_port
 
 PARTITIONS = 3
@@ -108,3 +112,14 @@ port_gateway = {self.metrics_port}
             return httpx.get(f"http://127.0.0.1:{self.port}/health", timeout=5).status_code == 200
         except httpx.HTTPError:
             return False
+
+
+@pytest.fixture
+def chain(
+    tmp_path: Path, kafka_bootstrap: str, fresh_database: str, make_topics: MakeTopics
+) -> Iterator[Chain]:
+    """The chain of the small city on topics of its own, made as planned."""
+    for plan in topic_plans(PARTITIONS):
+        make_topics(plan.topic.value, partitions=plan.partitions, settings=plan.config)
+    with Chain(tmp_path, kafka_bootstrap, fresh_database) as running:
+        yield running

@@ -11,7 +11,7 @@ import pytest
 
 from schemas.city import City, Grain
 from schemas.city_timeline import Timeline
-from schemas.errors import TransientError
+from schemas.errors import DrukteError, TransientError
 from schemas.ledger import FIRST_HASH, Released
 from schemas.log import Topic
 from schemas.seal import Seal
@@ -213,6 +213,36 @@ def test_many_at_once_are_as_one_by_one(archive: Archive, databases: Databases) 
         without = 4  # value or total: drawn
         assert [row[:without] + row[5:] for row in ours] == [row[:without] + row[5:] for row in theirs]
     archive.chains()
+
+
+@timescale_only
+@pytest.mark.parametrize(("changes", "text"), [
+    ({"city": "elders"}, "the database of 'elders'"), ({"places": True}, "gate 1 is 'een-andere' in the database"),
+])
+def test_a_file_of_another_city_is_refused_before_anything_is_read(
+    archive: Archive, changes: dict[str, Any], text: str
+) -> None:
+    path = archive.write("day", "teller-plein-straat", range(6, 8))
+    database = Database(archive.settings.database.uri)
+    database.write_city(city())
+    with database.session() as session:
+        if "city" in changes:
+            session.execute("UPDATE engine.city_version SET city = 'elders'")
+        else:
+            session.execute("UPDATE engine.place SET key = 'een-andere' WHERE kind = 'gate' AND number = 1")
+    database.close()
+    with pytest.raises(DrukteError, match=text):
+        archive.backfill(path)
+    assert archive.query("SELECT count(*) FROM privacy.ledger") == [(0,)]
+
+
+@timescale_only
+def test_of_its_own_city_it_is_taken(archive: Archive) -> None:
+    database = Database(archive.settings.database.uri)
+    database.write_city(city())
+    database.close()
+    report = archive.backfill(archive.write("day", "teller-plein-straat", range(6, 8)))
+    assert report.together.batches == {Outcome.RELEASED: 8}
 
 
 @timescale_only

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A new city version takes over in a running chain, without a restart: on real Kafka and TimescaleDB."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
@@ -17,10 +16,8 @@ from streams.city_files import load_city
 from streams.city_publish import publish
 from streams.core.step import Partition
 from streams.settings import KafkaSettings, load_settings
-from streams.topics import topic_plans
 from streams.worker.effects import in_messages, outgoing
 from tests.real.chain import PARTITIONS, Chain
-from tests.real.kafka_service import MakeTopics
 from tests.services.process import wait_until
 from tests.versions import MINUTE_US, SECOND_TOML, written
 
@@ -28,16 +25,6 @@ pytestmark = pytest.mark.real
 LIMIT_S = 90.0
 
 Effects = dict[tuple[str, bytes], bytes]
-
-
-@pytest.fixture
-def chain(
-    tmp_path: Path, kafka_bootstrap: str, fresh_database: str, make_topics: MakeTopics
-) -> Iterator[Chain]:
-    for plan in topic_plans(PARTITIONS):
-        make_topics(plan.topic.value, partitions=plan.partitions, settings=plan.config)
-    with Chain(tmp_path, kafka_bootstrap, fresh_database) as running:
-        yield running
 
 
 def sample(sensor: str, at_us: int, people: int) -> dict[str, object]:

@@ -53,12 +53,6 @@ def alertmanager(tmp_path: Path) -> Iterator[AlertmanagerServer]:
 
 
 @pytest.fixture
-def broker() -> MockBroker:
-    """A broker in memory: what is tried here is the other side."""
-    return MockBroker()
-
-
-@pytest.fixture
 def kafka(kafka_bootstrap: str, make_topics: MakeTopics) -> KafkaSettings:
     """A real broker with all topics as planned, and empty."""
     for plan in topic_plans(PARTITIONS):

@@ -13,6 +13,7 @@ from schemas.live import LiveTable
 from schemas.log import Topic
 from streams import losses, storage
 from streams.metrics import LOST
+from streams.writer.loss import Loss, record
 from streams.writer.run import Writer
 from tests.cities import small_city
 from tests.real.kafka_service import MakeTopics
@@ -70,11 +71,28 @@ def test_rows_that_aged_out_are_on_record_with_the_times_between_which_they_lie(
     assert len(told) == 2
     assert any("live[0]: 3 messages sent after" in text for text in told)
 
+    chain.transitions(transition(seq=4))
+    wait_written(chain)
+    figures = {figure.label: figure.value for figure in running.writer.figures() if figure.metric is LOST}
+    assert figures == {"live": 3, "alerts": 2}  # nor is it counted again by the first message behind it
+
     chain.stop_all()
     chain.rows(LiveTable.ZONE, zone_row(minute=10))
     chain.start()
     wait_written(chain)
     assert len(chain.query("SELECT 1 FROM engine.loss")) == 2  # nobody loses the same twice
+
+
+@pytest.mark.parametrize(("written", "then"), [(10, 10), (12, 500), (400, 500), (600, 600)])
+def test_a_loss_never_passes_over_messages_that_are_not_written_yet(
+    fresh_database: str, written: int, then: int
+) -> None:
+    with storage.connect(fresh_database) as session:
+        session.execute("INSERT INTO engine.writer_offset (topic, partition, next_offset) VALUES ('seals', 0, %s)",
+                        (written,))
+        record(session, [Loss(Topic.SEALS, 0, 12, 500)])  # 10 and 11 may be in hand when it is found
+        assert session.execute("SELECT next_offset FROM engine.writer_offset").fetchall() == [(then,)]
+        assert session.execute("SELECT first_offset, next_offset FROM engine.loss").fetchall() == [(12, 500)]
 
 
 def test_a_writer_that_stands_still_though_all_answer_ends_with_an_error(chain: Chain) -> None:

@@ -20,7 +20,7 @@ from streams.writer.database import Database
 from streams.writer.rows import Message, RowBuffer
 from tests.cities import small_city
 from tests.real.timescale_service import Databases
-from tests.writer.samples import batch, gate_row, live_headers, zone_row
+from tests.writer.samples import NOON, batch, gate_row, inside_row, live_headers, zone_row
 
 pytestmark = pytest.mark.real
 CITY = small_city()
@@ -112,14 +112,23 @@ def test_integrity_events_are_told_when_they_are_likely(uri: str) -> None:
     assert [text.endswith("(sure)") for text in told] == [False, True, False]
 
 
+def outlook_row(kind: str, place: int) -> dict[str, Any]:
+    return {"kind": kind, "place": place, "window_start": NOON, "span_s": 900, "ahead_min": 15, "low": 0, "middle": 10,
+            "high": 20, "percent_reach": None}
+
+
 def test_a_purge_takes_the_rows_of_its_place_and_no_others(uri: str) -> None:
-    for table, row in ((LiveTable.ZONE, zone_row(1)), (LiveTable.ZONE, zone_row(2)), (LiveTable.GATE, gate_row(1))):
+    for table, row in ((LiveTable.ZONE, zone_row(1)), (LiveTable.ZONE, zone_row(2)), (LiveTable.GATE, gate_row(1)),
+                       (LiveTable.INSIDE, inside_row(1)), (LiveTable.INSIDE, inside_row(2)),
+                       (LiveTable.OUTLOOK, outlook_row("zone", 1)), (LiveTable.OUTLOOK, outlook_row("site", 1))):
         write(uri, Message(Topic.LIVE, 0, 0, live_headers(table), encode_rows(batch(table, row))))
     purged = Purged(sensor="cam-plein", kind="zone", place=1, at_us=NOW_US + 10**15)
     headers = event_headers(PURGED_TYPE, "urn:drukte:worker", "1", JSON)
     write(uri, Message(Topic.LIVE, 0, 5, headers, encode_purged(purged)))
     assert asked(uri, "SELECT zone FROM live.zone_minute") == [(2,)]
     assert asked(uri, "SELECT gate FROM live.gate_minute") == [(1,)]
+    assert asked(uri, "SELECT zone FROM live.inside_minute") == [(2,)]
+    assert asked(uri, "SELECT kind, place FROM live.outlook_quarter") == [("site", 1)]
 
 
 def test_states_of_sensors_go_after_their_time(uri: str) -> None:

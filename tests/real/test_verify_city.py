@@ -3,7 +3,6 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -12,25 +11,13 @@ import pytest
 
 from streams.city_publish import publish
 from streams.settings import load_settings
-from streams.topics import topic_plans
-from tests.real.chain import PARTITIONS, START_LIMIT_S, Chain
-from tests.real.kafka_service import MakeTopics
+from tests.real.chain import START_LIMIT_S, Chain
 from tests.real.test_chain import sample
 from tests.real.test_verify import LIMIT_S, verified
 from tests.services.process import wait_until
 from tests.versions import MINUTE_US, SECOND_TOML, written
 
 pytestmark = pytest.mark.real
-
-
-@pytest.fixture
-def chain(
-    tmp_path: Path, kafka_bootstrap: str, fresh_database: str, make_topics: MakeTopics
-) -> Iterator[Chain]:
-    for plan in topic_plans(PARTITIONS):
-        make_topics(plan.topic.value, partitions=plan.partitions, settings=plan.config)
-    with Chain(tmp_path, kafka_bootstrap, fresh_database) as running:
-        yield running
 
 
 def test_equal_before_while_and_after_a_version_takes_over(

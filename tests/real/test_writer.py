@@ -377,6 +377,24 @@ def test_a_topic_that_was_made_anew_is_read_from_its_beginning(chain: Chain, mak
 
 
 @timescale_only
+def test_a_database_that_is_put_back_under_the_writer_ends_it_and_the_next_one_fills_it_again(chain: Chain) -> None:
+    running = chain.start()
+    chain.rows(LiveTable.ZONE, zone_row(minute=0))
+    chain.wait_written()
+    chain.rows(LiveTable.ZONE, zone_row(minute=1))
+    chain.wait_written()
+    chain.execute("DELETE FROM live.zone_minute WHERE window_start = (SELECT max(window_start) FROM live.zone_minute)")
+    chain.execute("UPDATE engine.writer_offset SET next_offset = next_offset - 1 WHERE topic = 'live'")
+    chain.rows(LiveTable.ZONE, zone_row(minute=2))
+    wait_until(lambda: not running.alive, LIMIT_S, "the writer ends")
+    with pytest.raises(FatalError, match="put back under the running writer"):
+        chain.stop_all()
+    chain.start()
+    chain.wait_written()
+    assert chain.stored(LiveTable.ZONE) == [zone_row(minute=minute) for minute in range(3)]
+
+
+@timescale_only
 def test_a_large_message_and_many_rows_go_through(chain: Chain) -> None:
     rows = [road_row(zone, minute) for zone in range(3000) for minute in range(10)]
     for half in (rows[:15_000], rows[15_000:]):

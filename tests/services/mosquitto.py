@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,12 @@ class MosquittoServer:
                 return True
         except OSError:
             return False
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[MosquittoServer]:
+    """A broker for one test."""
+    server = MosquittoServer(tmp_path)
+    server.start()
+    yield server
+    server.stop()

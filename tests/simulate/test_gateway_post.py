@@ -17,13 +17,13 @@ from streams.settings import ClockSettings
 from streams.simulate import gateway_post
 from streams.simulate.gateway_post import FIRST_WAIT_S, GatewayPost
 from streams.simulate.run import play
-from tests.gateway.mock_broker import MockBroker, broker
+from tests.gateway.mock_broker import MockBroker
 from tests.gateway.running import address, road_city, running, settings_for
 from tests.services.process import free_port
 from tests.simulate.door import Answer, Door, door
 from tests.simulate.playing import START_US, UNPACED, Kept, an_event, kept_of
 
-__all__ = ["broker", "door"]
+__all__ = ["door"]
 
 
 @pytest.fixture

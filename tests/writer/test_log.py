@@ -7,12 +7,11 @@ from hypothesis import strategies as st
 from schemas.log import Topic
 from streams.writer.log import LogReader, Start, starting_point
 from streams.writer.rows import Message
-from tests.gateway.mock_broker import MockBroker, broker
+from tests.gateway.mock_broker import MockBroker
 from tests.services.process import wait_until
 
 LIMIT_S = 30.0
 
-__all__ = ["broker"]  # a fixture
 offsets = st.integers(0, 2**40)
 
 
