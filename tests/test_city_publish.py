@@ -137,6 +137,7 @@ def test_a_cold_start_takes_the_version_of_its_first_message(
     message = LogMessage(Kind.READINGS, log_time_us, Clock.SIMULATED, version, "cameras", "1", batch)
     state = first_state(cities, message, log_time_us, 1, 0)
     state.step(message, log_time_us)
+    state.settle()
     assert state.counters["readings"] == 1
 
 

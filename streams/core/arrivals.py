@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Readings on their way into the state: those of one message and one group, as arrays side by side."""
+"""Readings on their way into the state: those of one group, as arrays side by side."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -26,6 +26,8 @@ class Arrivals:
     held : float64 array
         As slots hold it (`streams.core.counts.entry_value`).
     weight : float32 array
+    received_us : int64 array
+        Log time at which each was received.
     first_us, last_us : int
         Earliest and latest begin: a message is nearly always of one interval, and plain numbers then say for all
         what arrays would say for each.
@@ -38,6 +40,7 @@ class Arrivals:
     span_us: Ints
     held: npt.NDArray[np.float64]
     weight: npt.NDArray[np.float32]
+    received_us: Ints
     first_us: int
     last_us: int
 
@@ -53,4 +56,4 @@ class Arrivals:
         """Some of them; `first_us` and `last_us` still hold, as bounds."""
         return type(self)(
             self.group, self.channel[which], self.place[which], self.begin[which], self.span_us[which],
-            self.held[which], self.weight[which], self.first_us, self.last_us)
+            self.held[which], self.weight[which], self.received_us[which], self.first_us, self.last_us)

@@ -275,12 +275,22 @@ class Grains:
             stated = np.where(has_value & ~np.isnan(weight), weight, 0.0).astype(np.float64)
             self._add_speeds(at, row, np.where(has_value, held, 0.0), stated * (until_us - from_us) / length)
         if group.is_instant:
-            most = self.rows.expected[row] * (QUARTER_US // MILLI)
-            has_value &= self.covered[at, row] + covered_ms * self.rows.channel_weight[channel] <= most
-            value = np.floor(np.where(has_value, held, 0.0) * covered_ms + 0.5).astype(np.int64)
-        elif group.role is Metric.SPEED:
+            mine = np.flatnonzero(has_value)
+            self._enter_states(at, channel[mine], held[mine], covered_ms[mine])
+            return
+        if group.role is Metric.SPEED:
             value = np.zeros(len(row), np.int64)
         else:
             parts = np.where(has_value, held, 0.0).astype(np.int64)
             value = shared_until(parts, until_us, length) - shared_until(parts, from_us, length)
         self._add(at, channel[has_value], value[has_value], covered_ms[has_value])
+
+    def _enter_states(self, at: int, channel: Places, held: Floats, covered_ms: Ints) -> None:
+        """Add states one after the other, each only where its row has time left that no other covers."""
+        value = np.floor(held * covered_ms + 0.5).astype(np.int64)
+        while len(channel):
+            row, first = np.unique(self.rows.channel_row[channel], return_index=True)
+            covered = self.covered[at, row] + covered_ms[first] * self.rows.channel_weight[channel[first]]
+            fits = first[covered <= self.rows.expected[row] * (QUARTER_US // MILLI)]
+            self._add(at, channel[fits], value[fits], covered_ms[fits])
+            channel, value, covered_ms = (np.delete(of, first) for of in (channel, value, covered_ms))

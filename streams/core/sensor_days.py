@@ -99,9 +99,9 @@ class SensorDays:
         """Note readings that were too late for research as well."""
         np.add.at(self._missed, channel, 1)
 
-    def repeated(self, channel: Places, end_us: Ints, now_us: int) -> None:
+    def repeated(self, channel: Places, end_us: Ints, received_us: Ints) -> None:
         """Note readings that had been taken in before; those whose time is long past count as old."""
-        old = end_us < now_us - OLD_US - self._layout.channel_delay_us[channel]
+        old = end_us < received_us - OLD_US - self._layout.channel_delay_us[channel]
         if old.any():
             np.add.at(self._old_repeats, channel[old], 1)
 

@@ -67,6 +67,7 @@ def _places(partition: Partition) -> Iterator[tuple[str, object, str]]:
 
 def dump(partition: Partition, partitions: int, number: int) -> bytes:
     """The state, with what is needed to see that it is restored where it belongs."""
+    partition.settle()
     arrays: dict[str, _Array] = {}
     values: dict[str, msgspec.Raw] = {}
     blobs: list[bytes] = []

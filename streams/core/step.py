@@ -16,18 +16,17 @@ from schemas.command import Adopt, PurgeSensor
 from schemas.errors import RefusedError
 from schemas.ids import IdKind
 from schemas.live import LiveTable
-from schemas.log import Clock, LogMessage
+from schemas.log import Clock, Kind, LogMessage
 from schemas.reading import Batch
 from schemas.refusal import Reason
 from streams.core.alarm import Alarm
 from streams.core.announced import Announced
-from streams.core.arrivals import Arrivals
 from streams.core.context import Context
 from streams.core.effect import Effect, taken_rows
 from streams.core.grain_plan import QUARTER_US, cell_rows
 from streams.core.grains import Grains
 from streams.core.health import Health
-from streams.core.intake import arrivals
+from streams.core.intake import READING_COUNTERS, Intake
 from streams.core.layout import MINUTE_US, PlaceKind, gate_widths_m, layout
 from streams.core.levels import LevelEdges, zone_figures
 from streams.core.log_time import STEP_US, UNSET, LogTime, first_step_after
@@ -37,15 +36,13 @@ from streams.core.rows import gate_counts, gate_rows, road_figures, road_rows, z
 from streams.core.sealing import seals_due, seals_of_places
 from streams.core.sensor_days import SensorDays
 from streams.core.sightings import Sightings
-from streams.core.slots import Put, Slots
+from streams.core.slots import Slots
 from streams.core.states import States
+from streams.core.waiting import MOST, Waiting
 from streams.core.windows import Windows
 from streams.core.zone_windows import ZoneWindows, judged
 
-COUNTERS = (
-    "readings", "duplicates", "corrections", "overlaps", "late", "ahead", "unknown", "bad-span", "not-counted",
-    "revisions", "missed",
-)
+COUNTERS = (*READING_COUNTERS, "revisions")
 Mask = npt.NDArray[np.bool_]
 
 
@@ -69,8 +66,8 @@ class Partition:
     layout : Layout
         Its places and channels in this partition.
     counters : Counter of str
-        What became of readings since the start, by `COUNTERS` (`revisions` are of road rows; `missed` came
-        too late for research as well). No counts of people.
+        What became of the readings that were taken in since the start, by `COUNTERS` (`revisions` are of road rows;
+        `missed` came too late for research as well). No counts of people.
     """
 
     STATE = ("_next_step", "counters", "_awaiting_adoption", "_purged", "_resting")
@@ -84,7 +81,7 @@ class Partition:
         self._awaiting_adoption, self._is_recorded = awaiting_adoption, False
         self._time, self._context = LogTime(), Context()
         self._purged, self._resting = sorted(purged), sorted(resting)
-        self._next_step, self._announced = 0, Announced()
+        self._next_step, self._announced, self._waiting = 0, Announced(), Waiting()
         self._rows: dict[LiveTable, list[pa.RecordBatch]] = {table: [] for table in LiveTable}
         self._told: list[Effect] = []
         self.counters: Counter[str] = Counter(dict.fromkeys(COUNTERS, 0))
@@ -109,6 +106,9 @@ class Partition:
             city, self.layout, self._figures, self._level_edges, self._windows.rings, self._rows)
         self._grains = Grains(self.layout, cell_rows(city, self.layout), int(zone_map(city.file), 16))
         self._sightings = Sightings(city, self.layout, self._figures)
+        self._intake = Intake(
+            self.layout, self._slots, self._windows, self._revisions, self._states, self._health, self._sensor_days,
+            self._grains, self._alarm.inside)
 
     @property
     def log_time_us(self) -> int:
@@ -147,7 +147,10 @@ class Partition:
         if message.sighting is not None:
             self._sightings.check(message.sighting)
         started = self._time.now_us != UNSET
-        now_us, self._is_recorded = self._time.advanced(message, append_us), message.clock is Clock.DATA
+        now_us = self._time.advanced(message, append_us)
+        if self._is_recorded is not (message.clock is Clock.DATA):
+            self.settle()
+            self._is_recorded = message.clock is Clock.DATA
         if not started:
             self._next_step = first_step_after(now_us)
             self._windows.start(now_us)
@@ -157,8 +160,11 @@ class Partition:
             self._alarm.inside.start(self._windows.open_start)
             self._sensor_days.start(now_us)
         self._pass_time(now_us)
-        if message.batch is not None and len(message.batch) and self._take(message.batch, now_us):
-            self._close_due(now_us)
+        if message.batch is None:
+            if message.kind is not Kind.TICK:
+                self.settle()
+        elif len(message.batch):
+            self._receive(message.batch, now_us)
         if self._awaiting_adoption:
             self._told = [effect for effect in self._told if not isinstance(effect, Transition)]
         if message.context is not None:
@@ -183,7 +189,24 @@ class Partition:
         effects, self._told = self._told, []
         return effects + taken_rows(self._rows)
 
+    def settle(self) -> None:
+        """Take in the readings that wait; nobody can tell when it was done."""
+        if len(self._waiting):
+            self._take(*self._waiting.taken(), self._time.now_us)
+
+    def _receive(self, batch: Batch, now_us: int) -> None:
+        """Let readings wait for the next step or deadline, where they cannot make a window close or be revised."""
+        may_wait = self._windows.may_wait(batch, now_us) and len(batch) <= MOST
+        if not may_wait or len(batch) + len(self._waiting) > MOST:
+            self.settle()
+        if may_wait:
+            self._waiting.add(batch, now_us)
+        elif self._take(batch, np.full(len(batch), now_us), now_us):
+            self._close_due(now_us)
+
     def _pass_time(self, now_us: int) -> None:
+        if now_us >= self._next_step or now_us >= self._windows.next_deadline:
+            self.settle()
         while self._next_step <= now_us:
             step_us = self._next_step
             self._windows.refresh(step_us)
@@ -262,69 +285,14 @@ class Partition:
                 return
             old._close(np.flatnonzero(due), at_us)
 
-    def _take(self, batch: Batch, now_us: int) -> bool:
+    def _take(self, batch: Batch, received_us: npt.NDArray[np.int64], now_us: int) -> bool:
         """Put readings into their slots; whether a window that is over became complete by them."""
-        complete = False
-        for new in arrivals(self.layout, batch, self.counters):
-            complete |= self._take_group(new, now_us)
+        complete = self._intake.take(batch, received_us, now_us, self._is_recorded, self.counters)
         self._revise()
         return complete
 
-    def _take_group(self, new: Arrivals, now_us: int) -> bool:
-        group, lateness = new.group, self._windows.lateness(new)
-        if lateness is None:
-            put, current = self._slots.put(new), new
-        else:
-            put, current = self._put_some(new, *lateness, now_us), new.take(~lateness[1])
-        if group.slow:
-            self._enter(current, np.zeros(len(current), np.bool_))
-        self._count(new, put)
-        if not group.counted:
-            self._alarm.inside.devices_counted(group, new.channel, new.end_us, new.held, self._health.usable)
-        elif group.is_instant:
-            self._states.sampled(current)
-        self._health.heard(new)
-        return self._windows.take(new, put, now_us, self._is_recorded)
-
-    def _put_some(self, new: Arrivals, late: Mask, ahead: Mask, now_us: int) -> Put:
-        """Put readings into their slots of which some come late or ahead of their time."""
-        group, end_us = new.group, new.begin + new.span_us
-        revising = late & ~ahead & self._revisions.reach(new.channel, new.begin)
-        # Late ones whose quarter is still open for research are found in their slots at its end.
-        is_open = new.begin >= self._grains.open_from(new.place)
-        store = ~(late | ahead) | revising | (group.counted & late & ~ahead & is_open)
-        self.counters["ahead"] += int(ahead.sum())
-        put = self._slots.put(new, store)
-        came = late & ~revising & ~put.duplicate
-        self.counters["late"] += int(came.sum())
-        self._alarm.inside.late(group, new.channel[came], new.held[came])
-        self._sensor_days.late(new.channel[late & ~put.duplicate])
-        known = late & ~ahead & self._grains.arrived(group, new.channel, new.begin)
-        self._sensor_days.repeated(new.channel[known], end_us[known], now_us)
-        changed = revising & ~put.duplicate
-        self._revisions.note(new.channel[changed], new.begin[changed], end_us[changed])
-        if group.counted:
-            passed = late & ~ahead & ~is_open
-            self._enter(new.take(passed), store[passed])
-        return put
-
-    def _enter(self, new: Arrivals, stored: Mask) -> None:
-        """Give readings that no slot keeps for their quarter's harvest to research at once."""
-        taken = self._grains.enter(new.group, new.channel, new.begin, new.span_us, new.held, new.weight, stored)
-        self.counters["missed"] += int(len(new) - taken.sum())
-        self._sensor_days.missed(new.channel[~taken])
-
-    def _count(self, new: Arrivals, put: Put) -> None:
-        if not new.group.counted:
-            self.counters["not-counted"] += len(new)
-        if not put.is_all_new:
-            self.counters["duplicates"] += int(put.duplicate.sum())
-            self.counters["corrections"] += int(put.correction.sum())
-            self.counters["overlaps"] += int(put.overlap.sum())
-            self._sensor_days.corrected(new.channel[put.correction])
-
     def _revise(self) -> None:
-        """Tell road windows again that late readings or corrections of this message changed, each once."""
+        """Tell road windows again that late readings or corrections changed, each once."""
         road, start_us, revision = self._revisions.noted()
         if len(road):
             self.counters["revisions"] += len(road)

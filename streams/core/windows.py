@@ -4,6 +4,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from schemas.reading import Batch
 from streams.core.arrivals import Arrivals
 from streams.core.counts import LONGEST_GAP
 from streams.core.layout import MINUTE_US, NEVER_EARLY, RING_SLACK_US, Group, Layout, Rate
@@ -61,6 +62,10 @@ class Windows:
         self._all_live = False
         self._next_end = 0
         """No window ends before it."""
+        self._spans_us = np.unique(span).tolist()
+        self._back_us = _longest_back_us(layout)
+        self._least_ring_us = min((group.ring_us for group in layout.groups), default=0)
+        self._all_sampled = all(group.semantics in SAMPLED for group in layout.groups)
         self._open_bounds: tuple[int, int] | None = None
         """Least and greatest of `open_start`, found when they are asked for."""
         self.next_deadline = FAR_FUTURE
@@ -94,12 +99,26 @@ class Windows:
         """The ring position of a place's window."""
         return (start_us // self._layout.place_span_us[place] % self.rings).astype(np.intp)
 
+    def may_wait(self, batch: Batch, log_time_us: int) -> bool:
+        """Whether it is sure that readings lie in no window that is over and come neither late nor ahead."""
+        first_open, last_open = self._bounds()
+        from_us = last_open
+        if log_time_us >= self._next_end:
+            last_end = max(log_time_us // span * span for span in self._spans_us)
+            from_us = max(last_open, last_end + int(np.maximum.reduce(self._back_us.take(batch.metric))))
+        first_us = int(np.minimum.reduce(batch.begin))
+        return first_us >= from_us and int(np.maximum.reduce(batch.begin)) < first_open + self._least_ring_us and (
+            first_us > last_open or self._all_sampled or int(np.minimum.reduce(batch.span_ms)) > 0)
+
+    def _bounds(self) -> tuple[int, int]:
+        if self._open_bounds is None:
+            self._open_bounds = int(self.open_start.min(initial=FAR_FUTURE)), int(self.open_start.max(initial=0))
+        return self._open_bounds
+
     def lateness(self, new: Arrivals) -> tuple[Mask, Mask] | None:
         """Readings whose window has closed, and those too far ahead of it for their slots; None without any."""
         group = new.group
-        if self._open_bounds is None:
-            self._open_bounds = int(self.open_start.min()), int(self.open_start.max())
-        first_open, last_open = self._open_bounds
+        first_open, last_open = self._bounds()
         if new.first_us >= last_open and new.last_us < first_open + group.ring_us and (
                 group.semantics in SAMPLED or int(np.minimum.reduce(new.span_us)) > 0):
             return None
@@ -114,17 +133,14 @@ class Windows:
         Of recorded data a message may be older than what it holds: its sensors were heard until then.
         """
         group, channel, place, begin = new.group, new.channel, new.place, new.begin
-        if is_recorded and not (group.is_instant and new.last_us <= log_time_us):
-            self._last_heard[channel] = np.maximum(new.end_us, log_time_us)
-        else:
-            self._last_heard[channel] = log_time_us
+        self._last_heard[channel] = np.maximum(new.end_us, new.received_us) if is_recorded else new.received_us
         if not group.is_instant:
             self._note_overhang(group, channel, begin + new.span_us)
         if not group.counted:
             return False
         if not self._all_live:
             revived = channel[~self._live[channel]]
-            if len(revived):
+            if len(revived):  # they are waited for again: no deadline comes earlier by it
                 self._live[revived] = True
                 self._count_expected()
         if not put.is_all_new:
@@ -136,9 +152,7 @@ class Windows:
         return bool((over & self._complete(place)).any())
 
     def _count_arrived(self, new: Arrivals, place: Places, begin: Times) -> None:
-        group = new.group
-        # A running count stands for the interval before it.
-        back_us = group.interval_us if group.semantics is Rate.CUMULATIVE else 0
+        group, back_us = new.group, _back_us(new.group)
         first, last = (new.first_us - back_us) // group.row_us, (new.last_us - back_us) // group.row_us
         if self._open_bounds is None or new.first_us < self._open_bounds[1] + back_us:
             still_open = begin >= self.open_start.take(place) + back_us
@@ -162,6 +176,7 @@ class Windows:
         if self._moved or not np.array_equal(live, self._live):
             self._live = live
             self._count_expected()
+            self.next_deadline = 0
 
     def due(self, log_time_us: int) -> npt.NDArray[np.bool_]:
         """Places whose earliest open window may close now; also finds the next deadline."""
@@ -201,7 +216,21 @@ class Windows:
         self._delay_us[:] = 0
         np.maximum.at(self._delay_us, place, self._layout.channel_delay_us[live] + self._overhang_us[live])
         self._moved = False
-        self.next_deadline = 0
+
+
+def _back_us(group: Group) -> int:
+    """A running count stands for the interval before it."""
+    return group.interval_us if group.semantics is Rate.CUMULATIVE else 0
+
+
+def _longest_back_us(layout: Layout) -> Times:
+    """By metric, over all channels that it has: how far back of its begin a reading counts."""
+    back_us = np.array([0, *(_back_us(group) for group in layout.groups)], np.int64)
+    # A sensor without a channel has position 0.
+    group = np.where(layout.lookup >= 0, np.append(layout.channel_group + 1, 0)[layout.lookup], 0)
+    found = np.zeros(np.iinfo(np.uint8).max + 1, np.int64)
+    found[: layout.lookup.shape[1]] = back_us[group].max(axis=0, initial=0)
+    return found
 
 
 def _came_late(new: Arrivals, open_start: Times) -> Mask:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plays readings to a partition and collects what it says."""
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -107,6 +108,12 @@ class Player:
 
     def seals(self, group: Group) -> list[Seal]:
         return [effect for effect in self.effects if isinstance(effect, Seal) and effect.group is group]
+
+    @property
+    def counters(self) -> Counter[str]:
+        """What became of all readings that were sent."""
+        self.partition.settle()
+        return self.partition.counters
 
     @property
     def transitions(self) -> list[Transition]:

@@ -232,9 +232,9 @@ def test_a_purged_sensor_is_forgotten_and_refused() -> None:
     number = play.city.ids[IdKind.ZONE]["plein"]
     assert [effect for effect in play.effects if isinstance(effect, Purged)] == [
         Purged(sensor=CAMERA, kind="zone", place=number, at_us=at_us(12 * 3_600 + 1_801))]
-    unknown = play.partition.counters["unknown"]
+    unknown = play.counters["unknown"]
     camera(play, 12 * 3_600 + 1_810, 12 * 3_600 + 2_400)
-    assert play.partition.counters["unknown"] == unknown + 59
+    assert play.counters["unknown"] == unknown + 59
     assert play.zone("plein")[-1]["status"] == Status.MISSING
     play.tick(NOON_S + 3 * 900 + SEAL_S)
     values = [row["value"] for seal in play.seals(Group.PEOPLE) for row in seal.cells.to_pylist()
@@ -256,7 +256,7 @@ def test_a_purge_is_kept_in_snapshots_and_said_once() -> None:
         one.effects.clear()
         camera(one, 610, 1_200)
     assert [repr(effect) for effect in again.effects] == [repr(effect) for effect in play.effects]
-    assert again.partition.counters["unknown"] > 0
+    assert again.counters["unknown"] > 0
 
 
 def test_health_goes_on_after_a_snapshot() -> None:

@@ -125,7 +125,7 @@ def test_late_counts_enter_their_quarter_until_its_seal_and_repeats_never() -> N
     play.tick(NOON_S + QUARTER_S + SEAL_S + 60)
     cell = cells(play, Group.PASSAGES, "straat-uit", Metric.IN)[0]
     assert (cell["value"], cell["weight"]) == (10 + 300, 13 * 60)
-    assert play.partition.counters["missed"] == 1
+    assert play.counters["missed"] == 1
 
 
 def test_a_slow_counter_enters_research_only() -> None:

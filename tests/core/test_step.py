@@ -149,7 +149,7 @@ def test_trial_sensors_are_read_and_not_counted() -> None:
     play.camera("cam-plein", [(second, 900) for second in range(0, 60, 10)])
     play.tick(80)
     assert [row["status"] for row in play.zone("plein")] == [Status.MISSING]
-    assert play.partition.counters["not-counted"] == 6
+    assert play.counters["not-counted"] == 6
     assert play.transitions == []
 
 
@@ -346,7 +346,7 @@ def test_a_late_lane_revises_its_road_and_a_correction_again() -> None:
     rows = [row for row in play.rows(LiveTable.ROAD, SITE) if row["window_start"] == 0]
     assert [(row["vehicles"], row["coverage"], row["revision"]) for row in rows] == [
         (14.0, 0.5, 0), (20.0, 1.0, 1), (21.0, 1.0, 2)]
-    assert play.partition.counters["late"] == 2  # of the minute before the log began
+    assert play.counters["late"] == 2  # of the minute before the log began
 
 
 def test_a_revised_road_row_tells_the_percent_of_free_flow_as_well() -> None:
@@ -369,7 +369,7 @@ def test_rows_about_people_are_never_revised() -> None:
     play.tick(160)
     rows = [row for row in play.gate("plein-straat") if row["window_start"] == 0]
     assert [(row["in_low"], row["status"]) for row in rows] == [(None, Status.MISSING)]
-    assert play.partition.counters["late"] == 2
+    assert play.counters["late"] == 2
 
 
 def test_quarter_hours_published_every_minute_count_once() -> None:
@@ -439,7 +439,7 @@ def test_unknown_sensors_and_long_spans_are_counted_and_left_out() -> None:
     play = Player(small_city())
     stray = Batch.of(sensor=[999, -5], metric=Metric.PEOPLE, begin=at_us(10), value=5.0)
     play.send(10, stray, play.reading("teller-plein-straat", Metric.IN, 0, 5, span_s=600))
-    assert (play.partition.counters["unknown"], play.partition.counters["bad-span"]) == (2, 1)
+    assert (play.counters["unknown"], play.partition.counters["bad-span"]) == (2, 1)
 
 
 def test_a_zone_of_slow_sensors_has_rows_of_their_interval() -> None:
@@ -479,7 +479,7 @@ def replayed(delays: list[float], twice: list[int], order_seed: int) -> tuple[li
     for second in range(250, 700, 10):
         play.tick(second)
     rows = play.gate("plein-straat")[:MINUTES] + play.rows(LiveTable.ROAD, SITE)[:MINUTES]
-    return rows, play.partition.counters["duplicates"]
+    return rows, play.counters["duplicates"]
 
 
 @cache
@@ -503,9 +503,9 @@ def test_a_repeat_is_counted_as_duplicate_and_another_value_as_correction() -> N
     for second, batch in busy_zones(play, 60):
         play.send(second, batch)
     play.send(61, *gate_counts(play, 0, 33, 12), *gate_counts(play, 0, 33, 12))
-    assert play.partition.counters["duplicates"] == 2
+    assert play.counters["duplicates"] == 2
     play.send(62, play.reading("teller-plein-straat", Metric.IN, 0, 77, 60))
-    assert play.partition.counters["corrections"] == 1
+    assert play.counters["corrections"] == 1
 
 
 def test_a_correction_before_the_close_wins_and_after_it_changes_nothing() -> None:
@@ -520,7 +520,7 @@ def test_a_correction_before_the_close_wins_and_after_it_changes_nothing() -> No
     play.send(63, play.reading("teller-plein-straat", Metric.IN, 0, 99, 60))
     play.tick(200)
     assert [row["in_low"] for row in play.gate("plein-straat") if row["window_start"] == 0] == [40]
-    assert play.partition.counters["late"] == 1
+    assert play.counters["late"] == 1
 
 
 def test_the_same_log_gives_the_same_effects() -> None:
