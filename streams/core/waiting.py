@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from schemas.reading import Batch
 
-MOST = 65_536
+MOST = 16_384
 """Readings that wait at most: with more of them a reading costs no less."""
 
 

@@ -23,14 +23,13 @@ from streams.worker.credentials import broker_credentials
 from streams.worker.effects import Outgoing, dead_letter, in_messages, outgoing
 from streams.worker.folds import Fold, Folds
 from streams.worker.gaps import Gap, gap_letter, log_time_text
-from streams.worker.lean import QuietMonitor, Untouched
+from streams.worker.lean import QuietMonitor, Untouched, batches
 from streams.worker.offsets import OwnOffsetsTransport
 from streams.worker.publish import Publisher
 from streams.worker.restore import Restorer
 
 BATCH_MESSAGES = 512
-BATCH_S = 0.01
-"""Messages are handed over in batches for speed; they are folded one by one all the same."""
+"""Messages are taken in batches for speed; they are folded one by one all the same."""
 BUFFER_MESSAGES = 2_048
 MOCK_SESSION_S = 6.0
 """The mock cluster lets a new member wait that long."""
@@ -107,7 +106,7 @@ class FoldingWorker:
 
     async def fold(self, stream: Any) -> None:
         """The agent. Nothing leaves it but by ending the process: Faust would drop the batch and go on."""
-        async for events in stream.noack_take(BATCH_MESSAGES, within=BATCH_S):
+        async for events in batches(stream, BATCH_MESSAGES):
             failure = await self._failure_of(events)
             if failure is not None:
                 log.critical("worker ends", reason=str(failure))

@@ -114,7 +114,7 @@ def test_many_slots_at_once_are_filled_as_one_by_one(number: int, data: st.DataO
     weight = np.ones(len(begin), np.float32)
     store = None if data.draw(st.booleans()) else np.array([one[3] for one in given_readings], np.bool_)
     at_once, one_by_one = Slots(LAYOUT), Slots(LAYOUT)
-    new = Arrivals(group, channel, LAYOUT.channel_place[channel], begin, span, value, weight,
+    new = Arrivals(group, channel, LAYOUT.channel_place[channel], begin, span, value, weight, begin,
                    int(begin.min()), int(begin.max()))
     put = at_once.put(new, store)
     assert put.is_all_new <= put.filled.all()

@@ -22,6 +22,7 @@ from streams.settings import KafkaSettings, Settings
 from streams.topics import SNAPSHOT_BYTES
 from streams.worker.app import make_app
 from streams.worker.folds import Folds
+from streams.worker.lean import batches
 from streams.worker.offsets import OwnOffsetsConsumer, OwnOffsetsTransport
 from tests.cities import small_city
 from tests.conftest import ROOT
@@ -131,30 +132,34 @@ def test_faust_uses_our_consumer(tmp_path: Path) -> None:
     assert [f"{url.host}:{url.port}" for url in transport.url] == ["127.0.0.1:1", "127.0.0.1:2"]
 
 
-def test_noack_take_yields_events_with_messages(tmp_path: Path) -> None:
+def test_events_come_in_batches_in_their_order_unacknowledged(tmp_path: Path) -> None:
     app = faust.App("contract", store="memory://", datadir=str(tmp_path), key_serializer="raw",
                     value_serializer="raw")
-    seen: list[Any] = []
+    taken: list[list[Any]] = []
+    sent, most = 30, 4
 
     async def collect(stream: Any) -> None:
-        async for events in stream.noack_take(2, within=0.01):
-            seen.extend(events)
+        async for events in batches(stream, most):
+            await asyncio.sleep(0)  # what is folded may have to wait
+            taken.append(events)
 
     agent_of = app.agent(app.topic(Topic.SITE_LOG.value, value_serializer="raw"))(collect)
 
     async def offer() -> None:
         async with agent_of.test_context() as agent:
-            for _ in range(3):
+            for _ in range(sent):
                 await agent.put(b"value", key=b"key", partition=3, headers={"a": b"b"}, wait=False)
             async with asyncio.timeout(10):
-                while len(seen) < 3:  # noqa: ASYNC110  # the agent has no event to wait for
+                while sum(map(len, taken)) < sent:  # noqa: ASYNC110  # the agent has no event to wait for
                     await asyncio.sleep(0.01)
 
     asyncio.get_event_loop().run_until_complete(offer())
     consumer: Any = app.consumer
     consumer._thread.thread_loop.close()  # it was made, but never started
+    assert max(map(len, taken)) == most
+    seen = [event for events in taken for event in events]
     assert all(isinstance(event, faust.Event) for event in seen)
-    assert [event.message.offset for event in seen] == [0, 1, 2]
+    assert [event.message.offset for event in seen] == list(range(sent))
     message = seen[0].message
     assert (message.topic, message.partition, message.key, message.value) == (
         Topic.SITE_LOG, 3, b"key", b"value"

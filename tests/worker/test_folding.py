@@ -65,6 +65,8 @@ class _Stream:
 
     def __init__(self, events: list[_Event]) -> None:
         self._events = events
+        self.channel = self
+        self.queue: asyncio.Queue[_Event] = asyncio.Queue()
 
     async def noack_take(self, _: int, within: float) -> Any:
         del within
