@@ -6,6 +6,8 @@ from hashlib import blake2b
 
 import msgspec
 
+from schemas.json_message import decode_json
+
 TRANSITION_TYPE = "alert.transition.v1"
 """Of the messages on `alerts`, and of what receivers get, without the prefix."""
 
@@ -132,5 +134,5 @@ def encode_transition(transition: Transition) -> bytes:
 
 
 def decode_transition(encoded: bytes) -> Transition:
-    """Read what `encode_transition` wrote; raises `msgspec.ValidationError` on anything else."""
-    return msgspec.json.decode(encoded, type=Transition)
+    """Read what `encode_transition` wrote; raises `RefusedError` on anything else."""
+    return decode_json(encoded, Transition, "a transition")

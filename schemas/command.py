@@ -246,5 +246,5 @@ def encode_outcome(outcome: Outcome) -> bytes:
 
 
 def decode_outcome(encoded: bytes) -> Outcome:
-    """Read what `encode_outcome` wrote; raises `msgspec.ValidationError` on anything else."""
-    return msgspec.json.decode(encoded, type=Outcome)
+    """Read what `encode_outcome` wrote; raises `RefusedError` on anything else."""
+    return decode_json(encoded, Outcome, "an outcome")

@@ -6,6 +6,7 @@ from enum import StrEnum
 import msgspec
 
 from schemas.alert import Cause, Certainty, State
+from schemas.json_message import decode_json
 
 DELIVERY_TYPE = "delivery.v1"
 """Of the messages on `deliveries`, without the prefix."""
@@ -120,5 +121,5 @@ def encode_delivery(delivery: Delivery) -> bytes:
 
 
 def decode_delivery(encoded: bytes) -> Delivery:
-    """Read what `encode_delivery` wrote; raises `msgspec.DecodeError` on anything else."""
-    return msgspec.json.decode(encoded, type=Delivery)
+    """Read what `encode_delivery` wrote; raises `RefusedError` on anything else."""
+    return decode_json(encoded, Delivery, "a record of a delivery")

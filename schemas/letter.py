@@ -3,6 +3,7 @@
 
 import msgspec
 
+from schemas.json_message import decode_json
 from schemas.log import JSON, Headers, event_headers
 
 
@@ -64,5 +65,5 @@ def encode_letter(letter: Letter) -> bytes:
 
 
 def decode_letter(encoded: bytes) -> Letter:
-    """Read what `encode_letter` wrote; raises `msgspec.DecodeError` for anything else."""
-    return msgspec.json.decode(encoded, type=Letter)
+    """Read what `encode_letter` wrote; raises `RefusedError` on anything else."""
+    return decode_json(encoded, Letter, "a dead letter")

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
-import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from schemas.errors import FatalError, TransientError
+from schemas.errors import FatalError, RefusedError, TransientError
 from schemas.kept_body import BodyKind, KeptBody, decode_kept, kept_kind
 from schemas.letter import Letter, decode_letter
 from schemas.log import ReadHeaders, Topic
@@ -57,7 +56,7 @@ def read_letters(kafka: KafkaSettings, limit_s: float = LIMIT_S) -> list[Found]:
     for message in _messages(kafka, Topic.DEAD_LETTERS, limit_s):
         try:
             letter = decode_letter(message.value() or b"")
-        except msgspec.DecodeError:
+        except RefusedError:
             continue
         found.append(Found(f"{message.partition()}-{message.offset()}", letter))
     return sorted(found, key=lambda one: one.letter.at_us, reverse=True)

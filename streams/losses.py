@@ -3,10 +3,9 @@
 
 import time
 
-import msgspec
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from schemas.errors import TransientError
+from schemas.errors import RefusedError, TransientError
 from schemas.letter import Letter, decode_letter
 from schemas.log import Topic
 from schemas.refusal import Reason
@@ -75,7 +74,7 @@ def _letters(kafka: KafkaSettings, limit_s: float) -> list[Letter]:
 def _decoded(value: bytes | None) -> list[Letter]:
     try:
         return [decode_letter(value or b"")]
-    except msgspec.DecodeError:
+    except RefusedError:
         return []  # somebody else's
 
 

@@ -4,11 +4,11 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-import msgspec
 import structlog
 
 from schemas.alert import TRANSITION_TYPE, decode_transition
 from schemas.delivery import DELIVERY_TYPE, Delivery, decode_delivery
+from schemas.errors import RefusedError
 from schemas.log import Topic, event_type
 from streams.deliver.channels import Channel
 from streams.deliver.log import Read
@@ -25,7 +25,7 @@ def deliveries(reads: Iterable[Read]) -> list[Delivery]:
             if event_type(read.headers) == DELIVERY_TYPE:
                 found.append(decode_delivery(read.value))
                 continue
-        except msgspec.DecodeError:
+        except RefusedError:
             pass
         _say_unreadable(Topic.DELIVERIES, read)
     return found
@@ -68,7 +68,7 @@ class Dispatch:
             return
         try:
             told = Told(decode_transition(read.value), read.appended_us)
-        except msgspec.DecodeError:
+        except RefusedError:
             _say_unreadable(Topic.ALERTS, read)  # its dead letter is the writer's
             return
         self.tell(told)

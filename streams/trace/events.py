@@ -156,7 +156,7 @@ def letter_of(message: Message) -> Letter | None:
         return None
     try:
         return decode_letter(message.value)
-    except msgspec.DecodeError:
+    except RefusedError:
         return None
 
 

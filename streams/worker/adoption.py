@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from typing import Self, TypeVar, cast
 
-import msgspec
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
@@ -128,7 +127,7 @@ def _transition(message: Message) -> Transition | None:
         return None
     try:
         return decode_transition(message.value() or b"")
-    except msgspec.DecodeError:
+    except RefusedError:
         return None  # its dead letter is the writer's
 
 

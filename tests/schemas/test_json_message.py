@@ -9,12 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.access import decode_access
+from schemas.alert import decode_transition
 from schemas.city_change import decode_change
-from schemas.command import decode_command
+from schemas.command import decode_command, decode_outcome
 from schemas.context import decode_context
+from schemas.delivery import decode_delivery
 from schemas.errors import RefusedError
 from schemas.health import decode_purged
 from schemas.ledger import INTENT_TYPE, decode_ledger
+from schemas.letter import decode_letter
 from schemas.log import JSON, event_headers
 from schemas.note import decode_note
 from schemas.refusal import Reason
@@ -22,8 +25,9 @@ from schemas.sighting import decode_shown, decode_sighting
 
 DEEP = 100_000
 DECODERS: list[Callable[[bytes], object]] = [
-    decode_access, decode_change, decode_command, decode_context, decode_note, decode_purged, decode_shown,
-    decode_sighting, lambda value: decode_ledger(event_headers(INTENT_TYPE, "urn:test", "1", JSON), value),
+    decode_access, decode_change, decode_command, decode_context, decode_delivery, decode_letter, decode_note,
+    decode_outcome, decode_purged, decode_shown, decode_sighting, decode_transition,
+    lambda value: decode_ledger(event_headers(INTENT_TYPE, "urn:test", "1", JSON), value),
 ]
 
 
