@@ -65,7 +65,6 @@ class Windows:
         self._spans_us = np.unique(span).tolist()
         self._back_us = _longest_back_us(layout)
         self._least_ring_us = min((group.ring_us for group in layout.groups), default=0)
-        self._all_sampled = all(group.semantics in SAMPLED for group in layout.groups)
         self._open_bounds: tuple[int, int] | None = None
         """Least and greatest of `open_start`, found when they are asked for."""
         self.next_deadline = FAR_FUTURE
@@ -106,9 +105,8 @@ class Windows:
         if log_time_us >= self._next_end:
             last_end = max(log_time_us // span * span for span in self._spans_us)
             from_us = max(last_open, last_end + int(np.maximum.reduce(self._back_us.take(batch.metric))))
-        first_us = int(np.minimum.reduce(batch.begin))
-        return first_us >= from_us and int(np.maximum.reduce(batch.begin)) < first_open + self._least_ring_us and (
-            first_us > last_open or self._all_sampled or int(np.minimum.reduce(batch.span_ms)) > 0)
+        return int(np.minimum.reduce(batch.begin)) >= from_us and (
+            int(np.maximum.reduce(batch.begin)) < first_open + self._least_ring_us)
 
     def _bounds(self) -> tuple[int, int]:
         if self._open_bounds is None:
