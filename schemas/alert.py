@@ -29,7 +29,7 @@ class Cause(StrEnum):
     SKIP = "skip"
     NO_DATA = "no-data"
     CITY = "city"
-    """A newer city version no longer has the rule or the place."""
+    """A newer city version no longer has the rule or the place, or the rule with another kind or severity."""
     ADOPT = "adopt"
     """A worker had to begin anew; the alert was open before."""
     COMMAND = "command"
@@ -38,6 +38,8 @@ class Cause(StrEnum):
     """Its time had come: escalation, the end of a suppression."""
     INHIBITED = "inhibited"
     """An alert of a higher level at the same place opened or ended."""
+    DRILL = "drill"
+    """The exercise that it belonged to is over."""
 
 
 class Transition(msgspec.Struct, frozen=True, kw_only=True):

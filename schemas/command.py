@@ -10,6 +10,12 @@ from schemas.alert import Transition
 from schemas.json_message import decode_json
 
 OUTCOME_TYPE = "alert.outcome.v1"
+SUPPRESS_MOST_H = 12
+"""A suppression lasts at most so many hours; it can be given again."""
+DRILL_H = 4
+"""An exercise that nobody ends is over so many hours after it was begun."""
+ENGINE = "engine"
+"""Role of an outcome that time brought about, and nobody."""
 Key = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Id = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_.:/-]{1,64}$")]
 RoleName = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9-]{0,39}$")]
@@ -83,7 +89,10 @@ class Assign(_Said, frozen=True, kw_only=True, tag="assign"):
 
 
 class Suppress(_Said, frozen=True, kw_only=True, tag="suppress"):
-    """Do not tell receivers until then: exactly one of alert, rule and place. It is judged on as before."""
+    """Do not tell receivers until then: exactly one of alert, rule and place. It is judged on as before.
+
+    Its end is at most 12 hours ahead; a longer one is refused, and it can be given again.
+    """
 
     until_us: Time
     alert: Id | None = None
@@ -112,7 +121,11 @@ class Resolve(_Said, frozen=True, kw_only=True, tag="resolve"):
 
 
 class Drill(_Said, frozen=True, kw_only=True, tag="drill"):
-    """An exercise at a site or of a rule, on or off: what opens meanwhile says that it is one."""
+    """An exercise at a site or of a rule, on or off: what opens meanwhile says that it is one.
+
+    It ends by itself 4 hours after it was begun. At its end its open alerts end too; where their condition holds real
+    ones open.
+    """
 
     on: bool
     site: Key | None = None
@@ -182,6 +195,8 @@ class Done(StrEnum):
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """The one answer to a command, on `alerts`; a repeat of the command gives the same one.
 
+    An exercise that ends by itself has one too: of command `drill` and role `engine`, under an id that nobody gave.
+
     Parameters
     ----------
     command_id : str
@@ -189,7 +204,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         Its kind, such as `acknowledge`.
     done : Done
     reason : str
-        Why it was refused; empty where it was not.
+        Why it was refused, or why an exercise ended by itself; else empty.
     alert_id, seq : str, int
         The transition that it made; empty and 0 where it made none.
     site : str
@@ -226,8 +241,12 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 def kind_of(command: Command) -> str:
     """Its tag."""
-    tag = type(command).__struct_config__.tag
-    return str(tag)
+    return tag_of(type(command))
+
+
+def tag_of(kind: type[msgspec.Struct]) -> str:
+    """The tag of a kind of command."""
+    return str(kind.__struct_config__.tag)
 
 
 def encode_command(command: Command) -> bytes:

@@ -18,5 +18,9 @@ class TransientError(DrukteError):
     """Something outside is away (broker, database, receiver): try again with back-off."""
 
 
+class WrongUseError(DrukteError):
+    """What was asked for cannot be done as it was asked: settings that are missing or wrong. Commands exit with 2."""
+
+
 class FatalError(DrukteError):
     """A bug, a gap in the log or corrupt state: stop the process with a non-zero exit."""

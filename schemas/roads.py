@@ -5,7 +5,6 @@ import io
 from dataclasses import dataclass
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from schemas.errors import DrukteError
 from schemas.ids import IdKind
@@ -72,6 +71,7 @@ def road_ids(roads: RoadTable) -> dict[IdKind, list[str]]:
 
 def encode_roads(roads: RoadTable) -> bytes:
     """As Parquet; the same roads give the same bytes."""
+    from pyarrow import parquet as pq  # only here and below: most programs read no Parquet
     sink = io.BytesIO()
     pq.write_table(roads.table, sink, compression="zstd", store_schema=False)
     return sink.getvalue()
@@ -79,6 +79,7 @@ def encode_roads(roads: RoadTable) -> bytes:
 
 def decode_roads(encoded: bytes) -> RoadTable:
     """Read what `encode_roads` wrote; raises `DrukteError` for another file."""
+    from pyarrow import parquet as pq
     try:
         table = pq.read_table(io.BytesIO(encoded))
         return RoadTable(table.select(SCHEMA.names).cast(SCHEMA))

@@ -138,7 +138,10 @@ def suppress(
     note: NoteText = None, url: Url = None, token: Token = None, settings: SettingsFile = None, json: AsJson = False,
     command_id: CommandId = None,
 ) -> None:
-    """Do not tell receivers for so long: exactly one of --alert, --rule and --place. It is judged on as before."""
+    """Do not tell receivers for so long: exactly one of --alert, --rule and --place. It is judged on as before.
+
+    At most 12 hours; then it can be given again.
+    """
     where, what = door(url, settings, token, as_json=json), _one_of(alert, rule, place)
     where.give("suppress", {**what, "until_us": until_us(where, duration), "role": role, "note": note,
                             "id": command_id})

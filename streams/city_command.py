@@ -5,24 +5,20 @@ import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from schemas.city import City
 from schemas.city_fault import CityFaultsError, Fault
-from schemas.city_geometry import LATITUDES, LONGITUDES
 from schemas.errors import DrukteError, RefusedError
-from schemas.feeds.datex2_sites import SiteTable, read_site_table
-from schemas.ndw_roads import road_table
-from schemas.roads import RoadTable
-from streams.city_files import RoadsAdded, add_roads, assign_ids, load_city
-from streams.core.thresholds import ZoneThresholds, zone_thresholds
+
+if TYPE_CHECKING:  # what reads a city is loaded when a command runs
+    from schemas.city import City
+    from schemas.feeds.datex2_sites import SiteTable
+    from schemas.roads import RoadTable
+    from streams.city_files import RoadsAdded
+    from streams.core.thresholds import ZoneThresholds
 
 Box = tuple[float, float, float, float]
 """West, south, east and north edge in degrees, WGS 84."""
@@ -64,6 +60,8 @@ def check(
 
     Exit code 0: sound; 1: faults; 2: the file cannot be read.
     """
+    from streams.city_files import assign_ids, load_city
+    from streams.core.thresholds import zone_thresholds
     with _one_line_errors():
         try:
             added = assign_ids(file) if assign else 0
@@ -103,6 +101,8 @@ def import_ndw(
 
     Exit code 0: done; 1: the city file has faults, nothing was written; 2: wrong input.
     """
+    from schemas.ndw_roads import road_table
+    from streams.city_files import add_roads
     box = _parsed_box(bbox)
     with _one_line_errors():
         sites = _read_sites(site_table)
@@ -192,8 +192,9 @@ def history(settings: SettingsOption = None, as_json: JsonOption = False) -> Non
         typer.echo(f"Nothing was published yet: the city file of the settings holds ({loaded.city}).")
 
 
-def _named_city(name: str, settings: Path | None) -> tuple[str, City]:
+def _named_city(name: str, settings: Path | None) -> "tuple[str, City]":
     """A city and what to call it; `published` is the newest of the topic."""
+    from streams.city_files import load_city
     if name != PUBLISHED:
         city = load_city(Path(name))
         return f"{name} (version {city.version})", city
@@ -231,7 +232,8 @@ def _one_line_errors() -> Iterator[None]:
         raise typer.Exit(WRONG_INPUT) from None
 
 
-def _read_sites(path: Path) -> SiteTable:
+def _read_sites(path: Path) -> "SiteTable":
+    from schemas.feeds.datex2_sites import read_site_table
     try:
         with path.open("rb") as stream:
             return read_site_table(stream)
@@ -244,6 +246,7 @@ def _read_sites(path: Path) -> SiteTable:
 
 def _parsed_box(text: str) -> Box:
     """West, south, east, north; raises `typer.BadParameter` for anything else."""
+    from schemas.city_geometry import LATITUDES, LONGITUDES
     try:
         west, south, east, north = (float(edge) for edge in text.split(","))
     except ValueError:
@@ -270,7 +273,7 @@ def _fault_row(fault: Fault) -> dict[str, str]:
     return {"path": fault.path, "text": fault.text}
 
 
-def _counts(city: City) -> dict[str, int]:
+def _counts(city: "City") -> dict[str, int]:
     file, roads = city.file, city.roads
     return {
         "sources": len(file.sources),
@@ -287,7 +290,7 @@ def _counts(city: City) -> dict[str, int]:
     }
 
 
-def _level_rows(city: City, found: ZoneThresholds) -> list[dict[str, Any]]:
+def _level_rows(city: "City", found: "ZoneThresholds") -> list[dict[str, Any]]:
     levels = city.file.profiles[city.file.zones[found.zone].profile].levels[1:]
     return [
         {"level": name, "people": people, "raised_at_counted": up, "cleared_below_counted": down}
@@ -295,12 +298,12 @@ def _level_rows(city: City, found: ZoneThresholds) -> list[dict[str, Any]]:
     ]
 
 
-def _density_rows(found: ZoneThresholds) -> list[dict[str, Any]]:
+def _density_rows(found: "ZoneThresholds") -> list[dict[str, Any]]:
     return [{"rule": key, "raised_at_counted": up, "cleared_below_counted": down}
             for key, (up, down) in found.own.items()]
 
 
-def _summary(file: Path, city: City, thresholds: list[ZoneThresholds], added: int) -> dict[str, Any]:
+def _summary(file: Path, city: "City", thresholds: "list[ZoneThresholds]", added: int) -> dict[str, Any]:
     return {
         "file": str(file),
         "sound": True,
@@ -318,7 +321,11 @@ def _summary(file: Path, city: City, thresholds: list[ZoneThresholds], added: in
     }
 
 
-def _show_city(file: Path, city: City, thresholds: list[ZoneThresholds], added: int) -> None:
+def _show_city(file: Path, city: "City", thresholds: "list[ZoneThresholds]", added: int) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
     typer.echo(f"{file}: sound. {city.file.name}, version {city.version}, sha256 {city.sha256}")
     if added:
         typer.echo(f"Numbers given: {added}")
@@ -344,7 +351,7 @@ def _show_city(file: Path, city: City, thresholds: list[ZoneThresholds], added: 
         Console().print(table)
 
 
-def _show_import(sites: SiteTable, roads: RoadTable, box: Box, written: RoadsAdded) -> None:
+def _show_import(sites: "SiteTable", roads: "RoadTable", box: Box, written: "RoadsAdded") -> None:
     west, south, east, north = box
     taken = set(roads.column("zone"))
     points = [record for record in sites.records.values() if record.is_point]

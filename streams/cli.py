@@ -83,6 +83,22 @@ def _collect_seldom() -> None:
     gc.set_threshold(COLLECT_OBJECTS)
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+        typer.echo(f"drukte {version('drukte')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
+    """What holds for `drukte` without a command."""
+
+
 class Feed(StrEnum):
     """What `drukte replay` reads."""
 

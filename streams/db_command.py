@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from schemas.errors import DrukteError
+from schemas.errors import DrukteError, WrongUseError
 
 app = typer.Typer(help="The database: migrations, retention, restores.", no_args_is_help=True)
 
@@ -32,10 +32,12 @@ def _address(settings: Path | None, uri: str | None) -> str:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Errors as one line on stderr and exit status 1."""
+    """Errors as one line on stderr and exit status 1; wrong use is for `drukte` itself to tell."""
     import psycopg
     try:
         yield
+    except WrongUseError:
+        raise
     except DrukteError as error:
         typer.echo(f"drukte db: {error}", err=True)
         raise typer.Exit(1) from None

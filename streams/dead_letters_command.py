@@ -13,15 +13,13 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import structlog
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from schemas.access import Looked
 from schemas.errors import FatalError
-from streams.settings import KafkaSettings, load_settings
 
 if TYPE_CHECKING:  # a client of Kafka is loaded when a command runs
+    from schemas.access import Looked
     from streams.dead_letters import Bodies, Found
+    from streams.settings import KafkaSettings
 
 app = typer.Typer(no_args_is_help=True, help="What was refused, and why; never a payload.")
 SHOWN = 200
@@ -70,6 +68,7 @@ def list_letters(
 ) -> None:
     """List letters, newest first."""
     from streams.dead_letters import read_bodies, read_letters
+    from streams.settings import load_settings
     loaded = load_settings(settings)
     listed = _listed(chosen(read_letters(loaded.kafka), source, reason, since, _now()), read_bodies(loaded.kafka))
     if json:
@@ -78,6 +77,8 @@ def list_letters(
     if not listed:
         typer.echo("no letter fits")
         return
+    from rich.console import Console
+    from rich.table import Table
     table = Table("id", "time (UTC)", "source", "reason", "where", "values", "bytes", "body")
     for one in listed[:SHOWN]:
         table.add_row(one.id, one.at, one.source, one.reason, one.where, str(one.count), str(one.size), one.kept)
@@ -89,7 +90,9 @@ def list_letters(
 @app.command()
 def show(letter: LetterId, json: Json = False, settings: SettingsFile = None) -> None:
     """Show one letter: reason, place and what to do. Never the body; the look is logged."""
+    from schemas.access import Looked
     from streams.dead_letters import read_bodies, read_letters
+    from streams.settings import load_settings
     loaded = load_settings(settings)
     (found,) = _by_id(read_letters(loaded.kafka), [letter])
     _note_access(loaded.kafka, Looked.LETTER, [letter])
@@ -109,9 +112,11 @@ def redo(
     settings: SettingsFile = None,
 ) -> None:
     """Hand the bodies of letters in again, by the city file that holds now. Twice is harmless."""
+    from schemas.access import Looked
     from streams.city_files import load_city
     from streams.dead_letters import read_bodies, read_letters
     from streams.gateway.redo import redo as hand_in
+    from streams.settings import load_settings
     if every == bool(letters):
         raise FatalError("give either ids of letters or --all")
     loaded = load_settings(settings)
@@ -194,7 +199,7 @@ def _tell(answers: Sequence[Answer], json: bool) -> None:
         typer.echo("nothing to redo")
 
 
-def _note_access(kafka: KafkaSettings, looked: Looked, letters: Sequence[str]) -> None:
+def _note_access(kafka: "KafkaSettings", looked: "Looked", letters: Sequence[str]) -> None:
     from streams.access_log import note_access
     who = getpass.getuser()
     note_access(kafka, who, looked, letters)

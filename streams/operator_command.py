@@ -141,7 +141,10 @@ def drill(
     note: NoteText = None, url: Url = None, token: Token = None, settings: SettingsFile = None, json: AsJson = False,
     command_id: CommandId = None,
 ) -> None:
-    """Begin or end an exercise at a site or of a rule: what opens meanwhile says that it is one."""
+    """Begin or end an exercise at a site or of a rule: what opens meanwhile says that it is one.
+
+    It ends by itself after 4 hours. At its end its alerts end; where their condition holds, real ones open.
+    """
     where = door(url, settings, token, as_json=json)
     where.give("drill", {"on": on, "site": site, "rule": rule, "role": role, "note": note, "id": command_id})
 

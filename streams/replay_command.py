@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from schemas.city import City
 from schemas.city_timeline import Timeline
-from schemas.errors import DrukteError
+from schemas.errors import DrukteError, RefusedError
 from schemas.feeds.datex2 import RoadChannels
 from schemas.feeds.datex2_sites import SiteTable, read_site_table
 from schemas.feeds.decoded import Decoded
@@ -92,7 +92,9 @@ def _sites(path: Path) -> SiteTable:
         with path.open("rb") as stream:
             return read_site_table(stream)
     except OSError as error:
-        raise DrukteError(f"{path}: cannot be read ({error.strerror})") from None
+        raise DrukteError(f"--site-table {path}: cannot be read ({error.strerror})") from None
+    except RefusedError as error:
+        raise DrukteError(f"--site-table {path}: {error}") from None
 
 
 def _decoder(feed: str, cities: Timeline[City], sites: SiteTable | None, source: str) -> Callable[[Path], Decoded]:

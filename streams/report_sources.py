@@ -44,7 +44,9 @@ SELECT * FROM live.transition WHERE at <= %(until)s AND alert_id IN (
     SELECT alert_id FROM live.alert WHERE at >= %(from)s OR state_to IN ('firing', 'recovering'))
 ORDER BY alert_id, seq"""
 _OUTCOMES: LiteralString = """
-SELECT * FROM live.command_outcome WHERE measure <> '' AND at >= %(oldest)s AND at <= %(until)s"""
+SELECT * FROM live.command_outcome WHERE at <= %(until)s AND (
+    measure <> '' AND at >= %(oldest)s OR standing_order LIKE 'drill/%%' AND at >= %(from)s - interval '4 hours')"""
+"""Measures that were taken, and exercises: none lasts longer than so many hours."""
 _ROWS: LiteralString = """
 SELECT * FROM live.zone_minute WHERE window_start >= %(rows_from)s AND window_start < %(until)s
     AND zone = ANY(%(zones)s)"""
@@ -186,7 +188,7 @@ def from_topics(settings: Settings, city: City, wish: Wish) -> Material:
     told = [one for one in buffer.transitions.values() if one.at_us <= wish.until_us]
     found = Material(
         city.file, city.roads, wish.from_us, wish.until_us, told,
-        [one for one in buffer.outcomes.values() if one.measure],
+        list(buffer.outcomes.values()),
         [row for row in rows if first_us <= row.start_us < wish.until_us], _lost(city, _standing(buffer, wish)),
         Origin.TOPICS,
         list(_road_rows(keys, (row for row in road_rows if row["vehicle_class"] == ANY_VEHICLE
@@ -241,7 +243,8 @@ def _transition(row: Values) -> Transition:
 
 
 def _outcome(row: Values) -> Outcome:
-    return msgspec.convert(_with_times(row, ("at",)), Outcome)
+    times = ("at",) if row["until"] is None else ("at", "until")
+    return msgspec.convert(_with_times(row, times), Outcome)
 
 
 def _with_times(row: Values, times: Iterable[str]) -> Values:

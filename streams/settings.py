@@ -9,7 +9,7 @@ import msgspec
 
 from schemas.alert_outputs import EVENT_SOURCE, URN_PATTERN
 from schemas.command import RoleName
-from schemas.errors import FatalError
+from schemas.errors import WrongUseError
 from schemas.log import Clock
 from schemas.sighting import Role
 from streams.deliver_settings import AlertMqttSettings, CapDocumentSettings, CapFeedSettings, CapReceiverSettings
@@ -321,17 +321,17 @@ def load_settings(path: Path | None = None) -> Settings:
 
     Raises
     ------
-    FatalError
+    WrongUseError
         The file is missing or wrong; the text names the key.
     """
     chosen = path or Path(os.environ.get("DRUKTE_SETTINGS") or DEFAULT_PATH)
     try:
         settings = msgspec.toml.decode(chosen.read_bytes(), type=Settings, dec_hook=_path)
     except OSError as error:
-        raise FatalError(f"{chosen}: cannot be read ({error.strerror}); give it with --settings; "
-                         "docs/operate.md shows how to write one") from None
+        raise WrongUseError(f"{chosen}: cannot be read ({error.strerror}); give it with --settings; "
+                            "docs/operate.md shows how to write one") from None
     except msgspec.DecodeError as error:
         hint = "`drukte token new SOURCE` prints the line" if "token_hash" in str(error) else (
             "correct it there; docs/operate.md shows every section")
-        raise FatalError(f"{chosen}: {error}; {hint}") from None
+        raise WrongUseError(f"{chosen}: {error}; {hint}") from None
     return msgspec.structs.replace(settings, city=chosen.parent / settings.city)

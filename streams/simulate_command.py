@@ -13,13 +13,13 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from schemas.city import City, CityFile
 from schemas.errors import DrukteError
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from schemas.city import City, CityFile
     from streams.simulate.event import Event, EventFile
     from streams.simulate.gateway_post import GatewayPost
     from streams.simulate.outlets import Folder
@@ -190,7 +190,7 @@ def _write_new(path: Path, content: bytes) -> None:
         raise DrukteError(f"{path}: cannot be written ({error.strerror})") from None
 
 
-def _playing(wanted: Wanted, city: City, file: "EventFile") -> "Play":
+def _playing(wanted: Wanted, city: "City", file: "EventFile") -> "Play":
     from streams.simulate.run import Play
     from streams.simulate.sensor_errors import chosen_errors
     errors = chosen_errors(city, file.event.seed, file.errors.mix, file.errors.sensors)
@@ -198,7 +198,7 @@ def _playing(wanted: Wanted, city: City, file: "EventFile") -> "Play":
     return Play(city, file.event, start_us, file.errors.mix, errors, wanted.roads)
 
 
-def _start_us(file: CityFile, event: "Event", *, is_live: bool) -> int:
+def _start_us(file: "CityFile", event: "Event", *, is_live: bool) -> int:
     """Begin of the event: as given; now, for a gateway; else noon of the first day on which all may report."""
     start = event.start
     if start is None and is_live:
@@ -219,7 +219,7 @@ def _outlets(
     from streams.simulate.road_sites import site_table
     folder = post = None
     if wanted.to is not None:
-        post = GatewayPost(wanted.to)
+        post = GatewayPost(wanted.to, tell=lambda text: typer.echo(f"drukte simulate: {text}", err=True))
         closing.callback(post.close)
     if wanted.out is not None:
         folder = Folder(wanted.out)
@@ -249,6 +249,8 @@ def _played(
 
 @contextmanager
 def _progress(length_s: int) -> Iterator["_Bar"]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     columns = (TextColumn("simulated"), BarColumn(), TextColumn("{task.completed:.0f} of {task.total:.0f} s"),
                TimeElapsedColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
@@ -257,7 +259,7 @@ def _progress(length_s: int) -> Iterator["_Bar"]:
 
 
 class _Bar:
-    def __init__(self, progress: Progress, length_s: int) -> None:
+    def __init__(self, progress: "Progress", length_s: int) -> None:
         self._progress = progress
         self._task = progress.add_task("simulated", total=length_s)
 

@@ -10,18 +10,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any, LiteralString
+from typing import TYPE_CHECKING, Any, LiteralString
 
 import psycopg
 from psycopg import errors, sql
 from psycopg.rows import TupleRow
-from yoyo import read_migrations
-from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
-from yoyo.connections import DatabaseURI
-from yoyo.migrations import default_migration_table
 
 from schemas.errors import FatalError, TransientError
 from schemas.live import LiveTable
+
+if TYPE_CHECKING:  # what reads migrations is loaded by those who ask for them
+    from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 
 Connection = psycopg.Connection[TupleRow]
 
@@ -208,7 +207,10 @@ def _migrations_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def _backend(uri: str) -> Iterator[PostgresqlPsycopgBackend]:
+def _backend(uri: str) -> "Iterator[PostgresqlPsycopgBackend]":
+    from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
+    from yoyo.connections import DatabaseURI
+    from yoyo.migrations import default_migration_table
     # Handed over whole as libpq's connection string: yoyo's own reading of addresses knows fewer forms.
     address = DatabaseURI("postgresql", None, None, None, None, None, {"conninfo": uri})
     with PostgresqlPsycopgBackend(address, default_migration_table) as backend:
@@ -239,6 +241,7 @@ def migrate(uri: str, *, timescale: bool = True) -> list[str]:
     FatalError
         A migration failed; it was rolled back whole, the ones before it stand.
     """
+    from yoyo import read_migrations
     with connect(uri, "drukte migrate") as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (_MIGRATION_LOCK,))
         is_new = _value(connection, "SELECT to_regclass('live.zone_minute') IS NULL")
@@ -259,6 +262,7 @@ def migrate(uri: str, *, timescale: bool = True) -> list[str]:
 
 def migration_status(uri: str) -> Migrations:
     """Which migrations the database has and lacks; changes nothing but yoyo's own tables."""
+    from yoyo import read_migrations
     connect(uri).close()
     with _backend(uri) as backend, _migrations_folder() as folder:
         known = read_migrations(str(folder))

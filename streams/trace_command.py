@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 import structlog
 import typer
 
-from streams.settings import KafkaSettings
-
 if TYPE_CHECKING:  # a client of Kafka is loaded when the command runs
     from rich.console import Console
 
+    from streams.settings import KafkaSettings
     from streams.trace.events import Event
     from streams.trace.subject import Head, Subject
 
@@ -73,7 +72,7 @@ def _who(role: str | None) -> str:
     return role
 
 
-def _note_access(kafka: KafkaSettings, who: str, subject: "Subject") -> None:
+def _note_access(kafka: "KafkaSettings", who: str, subject: "Subject") -> None:
     from schemas.access import Looked
     from streams.access_log import note_access
     note_access(kafka, who, Looked.TRACE, [subject.registered.key])

@@ -6,7 +6,7 @@ that can no longer be changed. The process that hands out tests knows them by na
 """
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -20,6 +20,14 @@ BROKERS = 3
 """As many processes run tests on a real broker. Topics have fixed names, so each has its own: 0.5 GB."""
 APART = ("tests/chaos/test_short.py", "tests/worker/test_process.py")
 """Slow files whose tests share nothing: each may run in any process."""
+SECONDS = {
+    "tests/real/test_verify_gap.py": 170, "tests/real/test_verify_city.py": 100, "tests/real/test_verify.py": 85,
+    "tests/test_doctor.py": 75, "tests/real/test_start.py": 70, "tests/real/test_watchdog.py": 45,
+    "tests/real/test_tls.py": 30,
+}
+"""How long the longest files took on two cores, roughly; they begin first and are spread by it."""
+ANY_SECONDS = 10
+"""Of a file that is not named there."""
 
 
 @cache
@@ -31,11 +39,27 @@ def files_on_a_broker() -> tuple[str, ...]:
     ))
 
 
+def spread(seconds: Mapping[str, int], places: int) -> dict[str, int]:
+    """A place for each file: the longest first, each where the least waits."""
+    waiting = [0] * places
+    found: dict[str, int] = {}
+    for path in sorted(seconds, key=lambda path: (-seconds[path], path)):
+        found[path] = waiting.index(min(waiting))
+        waiting[found[path]] += seconds[path]
+    return found
+
+
+@cache
+def broker_of_files() -> dict[str, int]:
+    """Which broker serves a file that asks for one."""
+    return spread({path: SECONDS.get(path, ANY_SECONDS) for path in files_on_a_broker()}, BROKERS)
+
+
 def group_of(nodeid: str) -> str:
     """What runs in one process, one after the other: a file, the files of one broker, or a single test."""
     path = nodeid.partition("::")[0]
     if path in files_on_a_broker():
-        return f"broker {files_on_a_broker().index(path) % BROKERS}"
+        return f"broker {broker_of_files()[path]}"
     return nodeid if path in APART else path
 
 
@@ -78,8 +102,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_turn)
 
 
-def _turn(item: pytest.Item) -> int:
+def _turn(item: pytest.Item) -> tuple[int, int]:
     path = item.nodeid.partition("::")[0]
     if path in APART or path in files_on_a_broker():
-        return 0
-    return 1 if item.get_closest_marker("real") else 2
+        return 0, 0
+    return 1 if item.get_closest_marker("real") else 2, -SECONDS.get(path, ANY_SECONDS)

@@ -156,3 +156,10 @@ def test_arguments_that_do_not_go_together_are_told(
     result = CliRunner().invoke(app, ["replay", str(feed), *given])
     assert result.exit_code != 0
     assert text in str(result.exception)
+
+
+def test_a_site_table_that_is_none_is_named(tmp_path: Path) -> None:
+    wrong = tmp_path / "other.xml"
+    wrong.write_text("<d/>")
+    given = ["replay", str(wrong), "--feed", "datex2", "--site-table", str(wrong)]
+    assert f"--site-table {wrong}: " in str(CliRunner().invoke(app, given).exception)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.errors import FatalError
+from schemas.errors import WrongUseError
 from schemas.log import Clock
 from streams.settings import load_settings
 
@@ -34,7 +34,7 @@ def test_settings_are_found_through_the_environment(tmp_path: Path, monkeypatch:
     ('city = "a"\n[kafkaa]\n', "kafkaa"), ("city = ", "drukte.toml: "),
 ])
 def test_a_wrong_file_names_its_key(tmp_path: Path, text: str, named: str) -> None:
-    with pytest.raises(FatalError, match=named):
+    with pytest.raises(WrongUseError, match=named):
         load_settings(written(tmp_path, text))
 
 
@@ -46,5 +46,5 @@ def test_an_empty_variable_names_no_file(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_missing_file_says_how_to_give_one(tmp_path: Path) -> None:
-    with pytest.raises(FatalError, match="--settings"):
+    with pytest.raises(WrongUseError, match="--settings"):
         load_settings(tmp_path / "none.toml")

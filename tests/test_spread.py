@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from tests.spread import APART, BROKERS, ROOT, files_on_a_broker, group_of, turned
+from tests.spread import APART, BROKERS, ROOT, SECONDS, files_on_a_broker, group_of, spread, turned
 
 
 def test_a_file_stays_in_one_process() -> None:
@@ -17,6 +17,15 @@ def test_files_on_a_broker_share_a_few_of_them() -> None:
     assert "tests/real/test_chain.py" in files_on_a_broker()
     assert "tests/core/test_step.py" not in files_on_a_broker()
     assert len({group_of(f"{path}::test") for path in files_on_a_broker()}) == BROKERS
+
+
+def test_long_files_lie_in_different_places() -> None:
+    found = spread({"a": 5, "b": 60, "c": 50, "d": 5, "e": 20}, 2)
+    assert found == {"b": 0, "c": 1, "e": 1, "a": 0, "d": 0}
+
+
+def test_each_file_with_a_length_is_there() -> None:
+    assert all((ROOT / path).is_file() for path in SECONDS)
 
 
 def test_tests_of_a_file_apart_go_anywhere() -> None:

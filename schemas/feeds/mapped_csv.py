@@ -19,8 +19,6 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
-from pyarrow import csv as arrow_csv
 
 from schemas.city import CsvColumns, Source
 from schemas.errors import RefusedError
@@ -111,6 +109,8 @@ def _value_column(name: str, columns: CsvColumns) -> _Column:
 
 def _table(body: bytes, columns: CsvColumns, observed: Observed) -> pa.Table:
     """Row number, joined stamp, sensor and values as text; rows of another width are refused."""
+    # Every program knows all formats, few read a CSV: what only this one needs is loaded by its first body.
+    import pyarrow.compute as pc
     wanted = list(dict.fromkeys([*columns.time, *([columns.sensor] if columns.sensor else []), *columns.values]))
     _refuse_settings(columns)
     names, begins = (columns.header, 0) if columns.header is not None else _header(body, columns.delimiter)
@@ -173,6 +173,7 @@ def _parsed(body: bytes, begins: int, width: int, columns: CsvColumns, observed:
         observed.refuse(Reason.MALFORMED, where, detail, len(columns.values))
         return "skip"
 
+    from pyarrow import csv as arrow_csv
     try:
         return arrow_csv.read_csv(
             pa.BufferReader(rest),

@@ -12,16 +12,16 @@ from msgspec.structs import replace
 from schemas.alert import Cause, State, Transition
 from streams.core.alerting import FIRST_OPEN, Case
 
-Key = tuple[str, str]
-"""Place and rule."""
+Identity = tuple[str, str, str, str]
+"""Place, rule, measure and severity."""
 
 
-def adopt(cases: Mapping[Key, Case], alerts: Sequence[Transition], now_us: int) -> list[Transition]:
+def adopt(cases: Mapping[Identity, Case], alerts: Sequence[Transition], now_us: int) -> list[Transition]:
     """Give open alerts back to their cases.
 
     Parameters
     ----------
-    cases : mapping of (place, rule) to Case
+    cases : mapping of (place, rule, measure, severity) to Case
         All of the partition; changed in place.
     alerts : sequence of Transition
         The last transition of each alert that is open. Of several of one case the one opened last goes on.
@@ -31,15 +31,15 @@ def adopt(cases: Mapping[Key, Case], alerts: Sequence[Transition], now_us: int) 
     Returns
     -------
     list of Transition
-        Adopted alerts that changed meanwhile or whose place or rule is gone, then what is open and was not
-        adopted.
+        Adopted alerts that changed meanwhile or whose place or rule is gone or is another one now, then what is open
+        and was not adopted.
     """
     told: list[Transition] = []
-    newest: dict[Key, Transition] = {}
+    newest: dict[Identity, Transition] = {}
     for alert in sorted(alerts, key=lambda one: (one.opened_at_us, one.alert_id)):
         if alert.state_to not in FIRST_OPEN:
             continue
-        key = (alert.place, alert.rule)
+        key = (alert.place, alert.rule, alert.measure, alert.severity)
         if key not in cases:
             told.append(ended(alert, Cause.CITY, now_us))
             continue

@@ -123,7 +123,8 @@ class Alarm:
                 open_start: Ints) -> list[Transition | Outcome]:
         """Let a step of the grid raise alerts, and time move their flags; then what belongs to its minute."""
         told: list[Transition | Outcome] = [
-            *self._events_over(step_us), *self.levels.at_step(step_us, step, windows, counts)]
+            *self._events_over(step_us), *self.desk.drills_over(step_us),
+            *self.levels.at_step(step_us, step, windows, counts)]
         if step_us % REPEAT_US == 0:
             told += [*self.book.open_alerts(), *self.desk.standing_at(step_us)]
         self.inside.at_step(step_us, step.counted * step.gain, step.present)
@@ -278,7 +279,7 @@ class Alarm:
         if isinstance(command, Suppress | Unsuppress):
             return self.desk.suppress(command, now_us)
         if isinstance(command, Drill):
-            return self.desk.drill(command)
+            return self.desk.drill(command, now_us)
         if isinstance(command, GateClosed | GateOpen):
             return self.desk.gate(command, now_us)
         if isinstance(command, MeasureTaken):

@@ -178,7 +178,6 @@ def rise(case: Case, rule: Parameters, seen: Rise, now_us: int = 0) -> list[Chan
     """Take a step's evidence in; the changes to tell of (pending is never told)."""
     if case.state is State.RESOLVED:
         moved(case, Said.NEXT, 0, Cause.THRESHOLD)
-        case.raised = case.cleared = 0
     if not seen.over:
         case.raised = 0  # the dwell is broken; pending itself ends at the window's close
         return []
@@ -248,6 +247,15 @@ def flapping(case: Case, rule: Parameters, now_us: int) -> bool:
 def ended(case: Case, cause: Cause) -> list[Change]:
     """End an open case for another reason than its condition."""
     return [moved(case, Said.ENDED, case.level, cause)] if case.open else []
+
+
+def exercise_over(case: Case, rule: Parameters) -> list[Change]:
+    """End an open case with its exercise; the dwell that it has behind it counts for the real one after it."""
+    dwelt = case.state is State.FIRING
+    changes = ended(case, Cause.DRILL)
+    if dwelt:
+        case.raised = rule.raise_after - 1
+    return changes
 
 
 def _flagged(case: Case, cause: Cause) -> Change:

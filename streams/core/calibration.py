@@ -23,6 +23,9 @@ EDGES: Floats = np.array(sorted(
     sign * 0.05 * (1.13**step - 1) / 0.13 for step in range(_STEPS + 1) for sign in (-1, 1) if step or sign > 0))
 """Of the histogram, in scales: fine near 0, from -50 to 50."""
 BINS = len(EDGES) - 1
+_LARGEST_QUOTIENT = 10.0
+"""A residual counts as so many scales at most. A forecast that begins anew says scales that are far too small: kept
+whole, such a residual would be multiplied with the larger scales that it teaches."""
 _PRIOR_SAMPLES = 30.0
 _BORROWED_SAMPLES = 60.0
 _SPREAD_STEP = 0.02
@@ -85,7 +88,8 @@ class Calibrated:
 
     def _count(self, off: Floats, regime: npt.NDArray[np.int8], has: Mask) -> None:
         series, horizon = np.nonzero(has)
-        at = np.clip(np.searchsorted(EDGES, off[series, horizon], "right") - 1, 0, BINS - 1)
+        counted_off = np.clip(off[series, horizon], -_LARGEST_QUOTIENT, _LARGEST_QUOTIENT)
+        at = np.searchsorted(EDGES, counted_off, "right") - 1
         cell = ((self.pool[series] * REGIMES + regime[series, horizon]) * self.horizons + horizon) * BINS + at
         # Whole numbers of halves: the sum has no order.
         counted = np.bincount(cell, minlength=self.histogram.size).reshape(self.histogram.shape)

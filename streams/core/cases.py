@@ -157,9 +157,18 @@ class CaseBook:
         """What was told last of every alert that is open: said again, it lasts as long as the alert."""
         return [last for number in self.open_numbers() if (last := self.cases[number].last) is not None]
 
+    def identities(self) -> list[tuple[str, str, str, str]]:
+        """Place, rule, measure and severity of every case: an alert of which one changes is another alert."""
+        return [(place, key, _measure(one.rule), str(one.rule.severity))
+                for (place, key), one in zip(self.keys(), self.entries, strict=True)]
+
+    def is_drilled(self, number: int) -> bool:
+        """Whether an exercise is on at the site, or of the rule, of a case."""
+        return f"site/{self.site(number)}" in self.drilled or f"rule/{self.entries[number].key}" in self.drilled
+
     def carry(self, old: "CaseBook", moves: Moves) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp],
                                                           list[Transition]]:
-        """Go on with the cases whose rule and place stay; end the others.
+        """Go on with the cases whose place and rule, with its kind and severity, stay; end the others.
 
         Returns
         -------
@@ -168,8 +177,11 @@ class CaseBook:
         told : list of Transition
             The ends of those that do not.
         """
-        held = {key: number for number, key in enumerate(old.keys())}
-        stays = [(number, held.pop(key)) for number, key in enumerate(self.keys()) if key in held]
+        held = {identity: number for number, identity in enumerate(old.identities())}
+        stays = [(number, held.pop(identity)) for number, identity in enumerate(self.identities()) if identity in held]
+        opened_at_us = {key: case.opened_at_us for key, case in zip(old.keys(), old.cases, strict=True)}
+        for case, key in zip(self.cases, self.keys(), strict=True):
+            case.opened_at_us = opened_at_us.get(key, 0)  # so that no id is given twice
         for number, was_number in stays:
             self.cases[number] = old.cases[was_number]
         new, was = np.array(stays, np.intp).reshape(-1, 2).T
@@ -183,7 +195,7 @@ class CaseBook:
 
     def adopt(self, alerts: Sequence[Transition], now_us: int) -> list[Transition]:
         """Give alerts that were open before a cold start back to their cases; see `streams.core.adoption`."""
-        told = adopt(dict(zip(self.keys(), self.cases, strict=True)), alerts, now_us)
+        told = adopt(dict(zip(self.identities(), self.cases, strict=True)), alerts, now_us)
         self.busy = np.array([not case.at_rest for case in self.cases], np.bool_)
         return told
 
@@ -212,7 +224,7 @@ class CaseBook:
             # Windows that wait for one message close at one instant: of two openings then each has its own id.
             case.seq, case.opened_at_us = 0, max(at_us, case.opened_at_us + 1)
             case.alert_id = alert_id(site, place, entry.key, case.opened_at_us)
-            case.exercise = f"site/{site}" in self.drilled or f"rule/{entry.key}" in self.drilled
+            case.exercise = self.is_drilled(number)
             case.suppressed = self.is_muted(number, at_us)
         case.seq += 1
         case.last = self._made(number, change, at_us, shown)
@@ -227,7 +239,7 @@ class CaseBook:
         soonest, latest = self.next_min[:, entry.place] if is_zone else (np.nan, np.nan)
         return Transition(
             alert_id=case.alert_id, seq=case.seq, site=self.site(number), place=self.place(number), rule=entry.key,
-            severity=entry.rule.severity, measure="people" if entry.rule.kind is RuleKind.LEVEL else entry.rule.kind,
+            severity=entry.rule.severity, measure=_measure(entry.rule),
             unit=facts.unit, level_from=change.level_from, level_to=change.level_to,
             state_from=change.state_from, state_to=change.state_to, stale=case.stale,
             acknowledged=case.acknowledged, escalated=case.escalated, suppressed=case.suppressed,
@@ -248,6 +260,11 @@ class CaseBook:
     def _profile(self, place: int, *, is_zone: bool) -> str:
         zone = self._city.file.zones.get(self._layout.place_key[place]) if is_zone else None
         return "" if zone is None else zone.profile
+
+
+def _measure(rule: Rule) -> str:
+    """What an alert of a rule says that it is about; of each kind another."""
+    return "people" if rule.kind is RuleKind.LEVEL else str(rule.kind)
 
 
 def _or_none(value: float) -> float | None:

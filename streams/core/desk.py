@@ -13,6 +13,7 @@ import msgspec
 from schemas.alert import Cause, Transition
 from schemas.city import City
 from schemas.command import (
+    SUPPRESS_MOST_H,
     Acknowledge,
     Assign,
     Done,
@@ -30,19 +31,18 @@ from schemas.command import (
     Unsuppress,
     kind_of,
 )
-from schemas.rules import RuleKind
-from streams.core.alerting import Case, Change, acknowledged, ended, escalated, suppressed
-from streams.core.cases import NOBODY, By, CaseBook, Entry
+from streams.core.alerting import Change, acknowledged, ended, escalated, suppressed
+from streams.core.cases import NOBODY, By, CaseBook
+from streams.core.drills import DRILL_US, ORDER, alerts_over, drills_over
+from streams.core.inhibition import Hiders, hiders, is_inhibited
 from streams.core.layout import Layout
 
 OUTCOMES_KEPT = 1_000
 """A client that tries a command again does so within minutes; of more commands than these the oldest are forgotten."""
-SAID_BY_LEVEL = (RuleKind.FORECAST, RuleKind.OCCUPANCY, RuleKind.RISE, RuleKind.SURGE)
-"""A zone that is at their level by its own density needs no second alarm for the same crowd."""
+SUPPRESS_MOST_US = SUPPRESS_MOST_H * 3_600_000_000
+MUTED_BY = ("alert", "rule", "place")
+"""What a suppression may be about."""
 Told = list[Transition]
-Highest = dict[tuple[int, bool], int]
-"""By place, and whether the alert that may be hidden is an exercise."""
-Unseen = set[tuple[int, bool]]
 
 
 class Until(msgspec.Struct, frozen=True):
@@ -119,7 +119,7 @@ class Desk:
             command_id=command.id, command=kind_of(command), done=Done.REFUSED if reason else Done.DONE, reason=reason,
             alert_id=told[-1].alert_id if told else "", seq=told[-1].seq if told else 0, site=site,
             role=command.role, at_us=now_us, place=place, measure=measure,
-            until_us=getattr(command, "until_us", None), standing_order=order, stands=begins and not reason)
+            until_us=_ends(command, now_us), standing_order=order, stands=begins and not reason)
         self.outcomes = [*self.outcomes, outcome][-OUTCOMES_KEPT:]
         if order and not reason:
             others = [one for one in self.standing if one.standing_order != order]
@@ -167,6 +167,8 @@ class Desk:
             raise RefusedCommandError("it is not suppressed")
         if isinstance(command, Suppress) and command.until_us <= now_us:
             raise RefusedCommandError("its end has passed")
+        if isinstance(command, Suppress) and command.until_us > now_us + SUPPRESS_MOST_US:
+            raise RefusedCommandError("a suppression lasts at most 12 hours: say an earlier end, then give it again")
         self._drop(kind, key)
         if isinstance(command, Suppress):
             self.holding = [*self.holding, Until(kind, key, command.until_us)]
@@ -188,8 +190,8 @@ class Desk:
                 return site
         raise RefusedCommandError("there is no such zone, gate or road here")
 
-    def drill(self, command: Drill) -> tuple[Told, str]:
-        """Begin or end an exercise; alerts that are open keep what they are."""
+    def drill(self, command: Drill, now_us: int) -> tuple[Told, str]:
+        """Begin an exercise, which leaves open alerts what they are, or end one and its open alerts."""
         key = _drilled(command)
         known = self._city.file.sites if command.site is not None else self._city.file.rules
         if key.partition("/")[2] not in known:
@@ -198,9 +200,19 @@ class Desk:
             raise RefusedCommandError("the exercise is on already" if command.on else "no such exercise is on")
         if command.on:
             self._book.drilled = [*self._book.drilled, key]
-        else:
-            self._book.drilled = [one for one in self._book.drilled if one != key]
-        return [], command.site or ""
+            return [], command.site or ""
+        self._book.drilled = [one for one in self._book.drilled if one != key]
+        by = By(command.id, command.role, command.note_id or "")
+        return alerts_over(self._book, now_us, by), command.site or ""
+
+    def drills_over(self, now_us: int) -> list[Transition | Outcome]:
+        """End exercises whose time is over, and alerts of exercises that are not on: a cold start forgets some."""
+        over = drills_over(self._book.drilled, self.standing, now_us)
+        orders = {one.standing_order for one in over}
+        if orders:
+            self._book.drilled = [key for key in self._book.drilled if f"{ORDER}{key}" not in orders]
+            self.standing = [one for one in self.standing if one.standing_order not in orders]
+        return [*alerts_over(self._book, now_us), *over]
 
     def gate(self, command: GateClosed | GateOpen, now_us: int) -> tuple[Told, str]:
         """Close a gate until a time, or open it."""
@@ -248,13 +260,13 @@ class Desk:
         return told
 
     def _flags(self, now_us: int, cause: Cause, by: By = NOBODY, only: tuple[str, str] | None = None) -> Told:
-        highest, unseen = self._highest_levels(now_us), self._unseen()
+        hiding = self._hiders(now_us)
         told: Told = []
         for number in self._book.open_numbers():
             if only is not None and only not in self._names(number):
                 continue  # what time alone moves waits for the step, and is nobody's doing
-            case, entry = self._book.cases[number], self._book.entries[number]
-            inhibited = _inhibited(entry, case.exercise, highest, unseen)
+            case = self._book.cases[number]
+            inhibited = is_inhibited(self._book, number, hiding)
             muted = self._is_muted(number, now_us)
             why = Cause.INHIBITED if inhibited != case.inhibited else cause
             case.inhibited = inhibited
@@ -270,40 +282,22 @@ class Desk:
 
     def _is_quiet(self, number: int, now_us: int) -> bool:
         """Whether an alert that opens now is told to nobody: an operator said so, or another one says it already."""
-        entry, case = self._book.entries[number], self._book.cases[number]
-        return self._is_muted(number, now_us) or _inhibited(
-            entry, case.exercise, self._highest_levels(now_us), self._unseen())
+        return self._is_muted(number, now_us) or is_inhibited(self._book, number, self._hiders(now_us))
 
     def _is_muted(self, number: int, now_us: int) -> bool:
         """Whether an operator has suppressed the case's alert, rule or place."""
         names = self._names(number)
         return any((one.kind, one.key) in names for one in self.holding if one.until_us > now_us)
 
-    def _highest_levels(self, now_us: int) -> Highest:
-        """The highest level of the open level rules of each place.
-
-        Nobody hears of an alert whose rule an operator suppressed: it hides no other.
-        """
-        muted = {one.key for one in self.holding if one.kind == "rule" and one.until_us > now_us}
-        highest: Highest = {}
-        for number in self._book.open_numbers():
-            entry = self._book.entries[number]
-            if entry.rule.kind is RuleKind.LEVEL and entry.key not in muted:
-                for hidden in _hidden_by(self._book.cases[number]):
-                    key = entry.place, hidden
-                    highest[key] = max(highest.get(key, 0), entry.rule.level)
-        return highest
-
-    def _unseen(self) -> Unseen:
-        """Places of which an open alert says that there is no data."""
-        entries = self._book.entries
-        return {(entries[number].place, hidden) for number in self._book.open_numbers()
-                if entries[number].rule.kind is RuleKind.NO_DATA for hidden in _hidden_by(self._book.cases[number])}
+    def _hiders(self, now_us: int) -> Hiders:
+        return hiders(self._book, {one.key for one in self.holding if one.kind == "rule" and one.until_us > now_us})
 
 
-def _hidden_by(case: Case) -> tuple[bool, ...]:
-    """Whether alerts that an alert may hide are exercises: an exercise never hides a real one."""
-    return (True,) if case.exercise else (False, True)
+def _ends(command: OperatorCommand, now_us: int) -> int | None:
+    """When what a command begins is over by itself."""
+    if isinstance(command, Drill):
+        return now_us + DRILL_US if command.on else None
+    return getattr(command, "until_us", None)
 
 
 def _holds(one: Outcome, now_us: int) -> bool:
@@ -334,22 +328,8 @@ def _standing_order(command: OperatorCommand) -> tuple[str, bool]:
 
 def _muted(command: Suppress | Unsuppress) -> tuple[str, str]:
     """Kind and key of what a suppression is about."""
-    return next((name, value) for name in ("alert", "rule", "place") if (value := getattr(command, name)) is not None)
+    return next((name, value) for name in MUTED_BY if (value := getattr(command, name)) is not None)
 
 
 def _drilled(command: Drill) -> str:
     return f"site/{command.site}" if command.site is not None else f"rule/{command.rule}"
-
-
-def _inhibited(entry: Entry, is_exercise: bool, highest: Highest, unseen: Unseen) -> bool:
-    """Whether another open alert at the place says more.
-
-    A higher level says more than a lower one, and a level that has come more than what else says that it is full or
-    filling; a place without data says more than its lost sensors.
-    """
-    level = highest.get((entry.place, is_exercise), 0)
-    if entry.rule.kind is RuleKind.LEVEL:
-        return entry.rule.level < level
-    if entry.rule.kind in SAID_BY_LEVEL:
-        return entry.rule.level <= level
-    return entry.rule.kind is RuleKind.SENSOR_LOSS and (entry.place, is_exercise) in unseen

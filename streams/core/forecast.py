@@ -38,7 +38,7 @@ _MEMORY_SLOTS = 6720.0
 """Ten weeks of quarters: after so long a sample weighs 1/e."""
 _PRIOR_STRENGTH = 3.0
 _LARGEST_ERROR = 3.0
-"""In sizes; beyond it a sample says no more."""
+"""In sizes; beyond it a sample says no more, and no interval reaches further."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,10 @@ class Forecast(Calibrated):
     def _expected(self, seen: QuarterSeen, outlook: Outlook) -> Floats:
         values = np.concatenate([0.5 * (self.low + self.high), 0.5 * (seen.low + seen.high)[:, None]], axis=1)
         known = ~np.isnan(values)
-        recent = np.where(known, values, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+        # A plan is added below: whom it brought already must not count twice.
+        brought = np.concatenate([np.nan_to_num(self.planned), outlook.planned[:, :1]], axis=1)
+        unplanned = np.where(known, np.maximum(values - brought, 0.0), 0.0)
+        recent = unplanned.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
         level = np.where(known.any(axis=1), recent, np.nan)[:, None]
         return np.asarray(np.where(np.isnan(outlook.usual), level, outlook.usual) + outlook.planned)
 
@@ -164,9 +167,14 @@ class Forecast(Calibrated):
     def _ahead(self, targets: Targets) -> Floats:
         origin = self._origin(np.zeros(1, np.intp))
         scale = coefficients(self.scale_moment, self.scale_product, self._scale_prior, _PRIOR_STRENGTH)
-        wide = applied(scale, self.pool, scale_features(origin, targets)) * size(origin, targets)
+        compared = size(origin, targets)
+        wide = applied(scale, self.pool, scale_features(origin, targets)) * compared
         planned = np.maximum(targets.planned, origin.planned[..., -1]) > 0
-        return self.issue(self._middle(origin, targets), np.maximum(wide, smallest_scale(targets)), planned)
+        middle = self._middle(origin, targets)
+        farthest = _LARGEST_ERROR * compared
+        lowest, highest = np.maximum(middle - farthest, 0.0)[..., None], (middle + farthest)[..., None]
+        said = self.issue(middle, np.maximum(wide, smallest_scale(targets)), planned)
+        return np.asarray(np.clip(said, lowest, highest))
 
     def _middle(self, origin: Origin, targets: Targets) -> Floats:
         """The point forecasts; NaN where nothing can be said."""

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from schemas.command import Done, Drill, Outcome
 from streams.core.alarm import Alarm
-from streams.core.desk import Until
+from streams.core.desk import MUTED_BY, SUPPRESS_MOST_US, Until
 from streams.core.layout import Rate
 from streams.core.slots import EMPTY
 from streams.core.step import Partition
@@ -147,6 +147,7 @@ def from_version_4(kept: Kept, partition: Partition) -> Kept:
     """Orders that stand lay among the last outcomes: closed gates and exercises at a site can be found there.
 
     Which suppression or sensor an outcome was about was not told: those hold on and end, but are not told again.
+    When an exercise of a rule began was not told either: it ends. Suppressions had no longest time: it runs from now.
     Outflow was kept for the newest window alone: it is judged anew from the next one on.
     """
     _fill_part(kept, "_alarm.outflow", partition._alarm.outflow)
@@ -154,6 +155,9 @@ def from_version_4(kept: Kept, partition: Partition) -> Kept:
     outcomes = msgspec.json.decode(kept.values[f"{desk}outcomes"], type=list[Outcome])
     holding = msgspec.json.decode(kept.values[f"{desk}holding"], type=list[Until])
     drilled = msgspec.json.decode(kept.values["_alarm.book.drilled"], type=list[str])
+    latest_us = msgspec.json.decode(kept.values["_time.now_us"], type=int) + SUPPRESS_MOST_US
+    _fill_attribute(kept, f"{desk}holding", [
+        replace(one, until_us=min(one.until_us, latest_us)) if one.kind in MUTED_BY else one for one in holding])
     shut = {(one.key, one.until_us) for one in holding if one.kind == "gate"}
     standing: dict[str, Outcome] = {}
     for one in outcomes:

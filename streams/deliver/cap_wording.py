@@ -30,6 +30,7 @@ from schemas.cap import (
     Urgency,
 )
 from schemas.city import City, Facility
+from schemas.expected import is_expected, told_certainty
 from schemas.moment import rfc3339
 from schemas.rules import RuleKind
 from streams.deliver.cap_renewal import renewals_before
@@ -64,6 +65,10 @@ _EVENTS: dict[RuleKind, tuple[str, str]] = {
     RuleKind.EFFECT: ("maatregel zonder effect", "measure without effect"),
 }
 _STATES = {State.FIRING: "now {level}", State.RECOVERING: "easing, now {level}", State.RESOLVED: "over, now {level}"}
+_EXPECTED_STATES = {
+    State.FIRING: "{level} expected", State.RECOVERING: "{level} expected, easing",
+    State.RESOLVED: "over, no longer expected",
+}
 _SURENESS = {Sureness.SURE: "sure", Sureness.LIKELY: "likely", Sureness.UNSURE: "unsure"}
 
 
@@ -214,7 +219,8 @@ class CapWording:
         if one.measure == ENGINE_MEASURE:
             return self._wording.engine.summary(one, dutch=False)
         level = f"level {one.level_to} ({self._wording.level(one)})"
-        said = _STATES.get(one.state_to, "{level}").format(level=level)
+        states = _EXPECTED_STATES if is_expected(one) else _STATES
+        said = states.get(one.state_to, "{level}").format(level=level)
         stale = ", no data" if one.stale else ""
         muted = ", suppressed" if one.suppressed else ""
         return f"{'EXERCISE: ' if one.exercise else ''}{self._place(one)}: {said}{stale}{muted}"
@@ -228,7 +234,7 @@ class CapWording:
         if one.percent_low is not None:
             parts.append(f"{band_text(one.percent_low, one.percent_high)} % of the permitted capacity")
         parts.append(f"coverage {int(one.coverage * 100)} %")
-        parts.append(_SURENESS[one.certainty])
+        parts.append(_SURENESS[told_certainty(one)])
         if one.stale:
             parts.append("no data come in: the level is that of before")
         return "; ".join(parts) + "."
@@ -247,7 +253,7 @@ class CapWording:
             "escalated": flag_text(one.escalated),
             "suppressed": flag_text(one.suppressed),
             "assigned": one.assigned,
-            "certainty": str(one.certainty),
+            "certainty": str(told_certainty(one)),
             "trend": "" if one.trend is None else str(one.trend),
             "window_start": rfc3339(one.window_start_us),
             "window_end": rfc3339(one.window_end_us),

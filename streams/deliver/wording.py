@@ -10,6 +10,7 @@ from schemas.alert import State, Transition
 from schemas.alertmanager import ENGINE_MEASURE, PostedAlert, labels
 from schemas.city import City
 from schemas.delivery import AlertEvent
+from schemas.expected import is_expected, told_certainty
 from schemas.moment import rfc3339
 from schemas.roads import RoadTable
 from streams.deliver.engine_wording import EngineWords
@@ -28,6 +29,12 @@ _STATES = {
     State.RECOVERING: "neemt af, nu {level}",
     State.RESOLVED: "voorbij, nu {level}",
 }
+_EXPECTED_STATES = {
+    State.FIRING: "{level} verwacht",
+    State.RECOVERING: "{level} verwacht, neemt af",
+    State.RESOLVED: "voorbij, niet meer verwacht",
+}
+"""Of a forecast: its level is not there."""
 
 
 def band_text(low: float | None, high: float | None, digits: int = 0) -> str:
@@ -95,7 +102,8 @@ class Wording:
         """One Dutch line: which place, how it stands."""
         if one.measure == ENGINE_MEASURE:
             return self.engine.summary(one)
-        text = _STATES.get(one.state_to, "{level}").format(level=self.level(one))
+        states = _EXPECTED_STATES if is_expected(one) else _STATES
+        text = states.get(one.state_to, "{level}").format(level=self.level(one))
         stale = ", geen gegevens" if one.stale else ""
         muted = ", onderdrukt" if one.suppressed else ""
         return f"{self.place_name(one.place)}: {text}{stale}{muted}"
@@ -108,13 +116,14 @@ class Wording:
         if one.percent_low is not None:
             parts.append(f"{band_text(one.percent_low, one.percent_high)} % van de toegestane bezetting")
         if one.limit is not None:
-            parts.append(f"gemeten {band_text(one.low, one.high, 2)}, grens {one.limit:g} {self._unit(one)}")
+            seen = "verwacht" if is_expected(one) else "gemeten"
+            parts.append(f"{seen} {band_text(one.low, one.high, 2)}, grens {one.limit:g} {self._unit(one)}")
         if one.trend is not None:
             parts.append(f"verloop {ARROWS[one.trend]}")
         if one.next_low_min is not None or one.next_high_min is not None:
             parts.append(f"volgend niveau over {minutes_text(one.next_low_min, one.next_high_min)} min")
         parts.append(f"dekking {int(one.coverage * 100)} %")
-        parts.append(str(one.certainty))
+        parts.append(str(told_certainty(one)))
         if one.stale:
             parts.append("er komen geen gegevens: het niveau is dat van voor de storing")
         return "; ".join(parts) + "."
@@ -141,7 +150,7 @@ class Wording:
     def _flags(self, one: Transition) -> dict[str, str]:
         """Flags, and what only some alerts have; an annotation without a text would not be kept."""
         texts = {
-            "certainty": str(one.certainty),
+            "certainty": str(told_certainty(one)),
             "acknowledged": flag_text(one.acknowledged),
             "escalated": flag_text(one.escalated),
             "suppressed": flag_text(one.suppressed),
@@ -190,7 +199,7 @@ class Wording:
             opened_at=rfc3339(one.opened_at_us), at=rfc3339(one.at_us), starts_at=rfc3339(starts_us),
             ends_at=None if told.open else rfc3339(max(told.appended_us, starts_us)),
             summary=self.summary(one), acknowledged=one.acknowledged, escalated=one.escalated,
-            suppressed=one.suppressed, assigned=one.assigned, certainty=one.certainty, low=one.low, high=one.high,
+            suppressed=one.suppressed, assigned=one.assigned, certainty=told_certainty(one), low=one.low, high=one.high,
             limit=one.limit, trend=one.trend, next_low_min=one.next_low_min, next_high_min=one.next_high_min,
             changes=self.engine.changes(one) if one.measure == ENGINE_MEASURE else [],
         )

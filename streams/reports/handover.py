@@ -4,7 +4,10 @@
 import msgspec
 
 from schemas.alert import Certainty, State
+from schemas.expected import told_certainty
 from schemas.moment import rfc3339
+from schemas.rules import RuleKind
+from streams.reports.exercises import Exercise, exercise_text, exercises
 from streams.reports.material import Material, Story, stories
 from streams.reports.outlook import Expected, expected, expected_text
 from streams.reports.roads import RoadReport, disturbed_roads, road_report, road_text, speaking_roads
@@ -56,7 +59,7 @@ class OpenAlert(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Handover(msgspec.Struct, frozen=True, kw_only=True):
-    """The list, the gravest first."""
+    """The list, the gravest first, and the exercises that are on or ended in its time."""
 
     kind: str = "handover"
     at: str
@@ -64,6 +67,7 @@ class Handover(msgspec.Struct, frozen=True, kw_only=True):
     origin: str
     timezone: str
     alerts: list[OpenAlert]
+    exercises: list[Exercise]
 
 
 def handover(material: Material) -> Handover:
@@ -71,7 +75,7 @@ def handover(material: Material) -> Handover:
     found = [open_alert(material, story) for story in stories(material) if story.is_open]
     found.sort(key=lambda one: (one.exercise, -one.level, one.acknowledged, one.since_us, one.alert_id))
     return Handover(at=rfc3339(material.until_us), at_us=material.until_us, origin=str(material.origin),
-                    timezone=material.city.timezone, alerts=found)
+                    timezone=material.city.timezone, alerts=found, exercises=exercises(material))
 
 
 def open_alert(material: Material, story: Story) -> OpenAlert:
@@ -82,7 +86,7 @@ def open_alert(material: Material, story: Story) -> OpenAlert:
         alert_id=one.alert_id, site=one.site, place=one.place, place_name=material.place_name(one.place),
         rule=one.rule, kind=one.measure, severity=one.severity, state=one.state_to, since=rfc3339(one.opened_at_us),
         since_us=one.opened_at_us, level=one.level_to, level_word=material.level_word(one.profile, one.level_to),
-        percent_low=one.percent_low, percent_high=one.percent_high, trend=one.trend, certainty=one.certainty,
+        percent_low=one.percent_low, percent_high=one.percent_high, trend=one.trend, certainty=told_certainty(one),
         stale=one.stale, acknowledged=one.acknowledged,
         acknowledged_by=story.acknowledged_by if one.acknowledged else "",
         acknowledged_at=None if acknowledged_us is None else rfc3339(acknowledged_us), escalated=one.escalated,
@@ -101,18 +105,20 @@ def handover_text(report: Handover, language: Language) -> str:
     """As plain text."""
     speech = Speech(language, report.timezone)
     head = speech.say("Overdracht", "Hand-over") + f", {speech.clock(report.at_us)}"
-    if not report.alerts:
-        return f"{head}\n{speech.say('Geen open meldingen.', 'No open alerts.')}\n"
-    return "\n".join([head, *(line for one in report.alerts for line in alert_lines(one, speech))]) + "\n"
+    lines = [line for one in report.alerts for line in alert_lines(one, speech)]
+    if not lines:
+        lines = [speech.say("Geen open meldingen.", "No open alerts.")]
+    return "\n".join([head, *(exercise_text(one, speech) for one in report.exercises), *lines]) + "\n"
 
 
 def alert_lines(one: OpenAlert, speech: Speech) -> list[str]:
     """An alert in some lines: what it is, who does what, and what is known of its road or is ahead of its zone."""
     drill = speech.say("OEFENING ", "EXERCISE ") if one.exercise else ""
     arrow = "" if one.trend is None else f" {ARROWS[one.trend]}"
+    ahead = speech.say(" verwacht", " expected") if one.kind == RuleKind.FORECAST else ""
     stale = speech.say(", geen gegevens", ", no data") if one.stale else ""
     return [
-        f"- {drill}{one.place_name}: {speech.level(one.level, one.level_word)}{arrow}, "
+        f"- {drill}{one.place_name}: {speech.level(one.level, one.level_word)}{ahead}{arrow}, "
         f"{speech.percent(one.percent_low, one.percent_high)}, {speech.state(one.state)} "
         f"{speech.say('sinds', 'since')} {speech.clock(one.since_us)}, {speech.certainty(one.certainty)}{stale} "
         f"({one.rule}, {one.alert_id})",

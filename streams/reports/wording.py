@@ -8,6 +8,9 @@ from zoneinfo import ZoneInfo
 from schemas.alert import Certainty, State
 from schemas.health import SensorState
 
+FULL_PERCENT, HIGHEST_PERCENT = 100, 200
+"""Of the permitted capacity. Beyond the second a figure says no more; a band that begins below the first and is wider
+than it does not tell calm from danger."""
 ARROWS = {-1: "↓", 0: "→", 1: "↑"}
 
 
@@ -52,9 +55,15 @@ class Speech:
         return f"{dt.datetime.fromtimestamp(at_us / 1e6, self._zone):%d-%m %H:%M}"
 
     def percent(self, low: float | None, high: float | None) -> str:
-        """A band of the permitted capacity, rounded outwards."""
+        """A band of the permitted capacity, rounded outwards; words where it is beyond all measure or says nothing."""
         if low is None or high is None:
             return self.say("percentage onbekend", "percentage unknown")
+        if low >= HIGHEST_PERCENT:
+            return self.say(f"meer dan {HIGHEST_PERCENT} %", f"more than {HIGHEST_PERCENT} %")
+        if low < FULL_PERCENT < high - low:
+            return self.say("percentage niet te zeggen", "percentage cannot be said")
+        if high > HIGHEST_PERCENT:
+            return self.say(f"{int(low)} % of meer", f"{int(low)} % or more")
         first, last = int(low), -int(-high // 1)
         return f"{first} %" if first == last else f"{first}-{last} %"
 

@@ -9,10 +9,12 @@ import msgspec
 
 from streams.serve.places import STALE_WALL_S
 from streams.serve.ranges import Range, range_of, status_name
-from streams.serve.wording import CANNOT_SAY, CORRECTIONS, band_text, level_word, range_text, tone
+from streams.serve.wording import CANNOT_SAY, CORRECTIONS, ahead_text, band_text, level_word, range_text, tone
 
 OUTLOOK_SHOWN_S = 1_200.0
 """So long after its quarter hour an outlook is told, in log time: until the next one, and five minutes."""
+UNITS = {"road": "voertuigen"}
+"""Of what is ahead, by kind of place; people of all others."""
 
 Row = Mapping[str, Any]
 
@@ -42,7 +44,8 @@ class Inside(msgspec.Struct, frozen=True, kw_only=True):
 class Ahead(msgspec.Struct, frozen=True, kw_only=True):
     """The most people (or the vehicles) of a quarter hour that ends at `at`, nine times of ten from low to high.
 
-    `reach_percent` is how probable the next level then is, null where there is none.
+    `text` is rounded outwards and has the unit, or says that nobody can say. `reach_percent` is how probable the next
+    level then is, null where there is none.
     """
 
     ahead_min: int
@@ -102,7 +105,7 @@ def inside_item(row: Row | None, stale_after_s: float, now: dt.datetime, limits:
     )
 
 
-def ahead_items(rows: Iterable[Row], speed: float, now: dt.datetime) -> list[Ahead]:
+def ahead_items(rows: Iterable[Row], speed: float, now: dt.datetime, band_width: int = 1) -> list[Ahead]:
     """What rows of `outlook_quarter` of one place say, nearest first; none that are too old.
 
     Parameters
@@ -112,6 +115,8 @@ def ahead_items(rows: Iterable[Row], speed: float, now: dt.datetime) -> list[Ahe
         Seconds of log time in a second.
     now : datetime
         Log time.
+    band_width : int
+        People in the newest bands of the place: its text is no more precise.
     """
     shown_s = OUTLOOK_SHOWN_S + (STALE_WALL_S * speed if speed > 1 else 0.0)
     found = []
@@ -121,7 +126,8 @@ def ahead_items(rows: Iterable[Row], speed: float, now: dt.datetime) -> list[Ahe
         if now <= until:
             found.append(Ahead(
                 ahead_min=row["ahead_min"], at=end + dt.timedelta(minutes=row["ahead_min"]), shown_until=until,
-                low=row["low"], high=row["high"], text=band_text(row["low"], row["high"]),
+                low=row["low"], high=row["high"],
+                text=ahead_text(row["low"], row["high"], band_width, UNITS.get(row["kind"], "personen")),
                 reach_percent=row["percent_reach"]))
     return sorted(found, key=lambda item: item.ahead_min)
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 import msgspec
 
 from schemas.alert import Transition
+from schemas.expected import expected_level, is_expected, told_certainty
 from schemas.live import LiveTable
 from streams.serve.ahead import Ahead, Inside, NextLevel, SiteItem, ahead_items, inside_item, next_level
 from streams.serve.board import Alert, Board, Changed, Row
@@ -100,7 +101,8 @@ class AlertItem(msgspec.Struct, frozen=True, kw_only=True):
     """An alert as it stands; `changes` is how often it changed, `life` its newest changes, oldest first.
 
     `percent`, `people` and `trend` are those of the newest change; `certainty` says in a word how sure it is,
-    `minutes_to_next` when the next level is reached. `acknowledged_by` and `assigned` are roles.
+    `minutes_to_next` when the next level is reached.
+    `expected`: a forecast expects the level, it is not there. `acknowledged_by` and `assigned` are roles.
     """
 
     id: str
@@ -116,6 +118,7 @@ class AlertItem(msgspec.Struct, frozen=True, kw_only=True):
     stale: bool
     level: int
     word: str
+    expected: bool
     tone: int
     worst_word: str
     opened_at: dt.datetime
@@ -232,13 +235,13 @@ class Present:
         ends = [end for row in known if (end := window_end(row)) is not None]
         return Document(
             city=self.city, timezone=self.timezone, speed=self.speed, now=now, stream=self.stream,
-            log_time=max(ends, default=None), drills=self._drills(), sites=sites or [], zones=zones or [],
+            log_time=max(ends, default=None), drills=self._drills(now), sites=sites or [], zones=zones or [],
             gates=gates or [], roads=roads or [], alerts=alerts or [], context=context,
         )
 
-    def _drills(self) -> list[DrillItem]:
+    def _drills(self, now: dt.datetime) -> list[DrillItem]:
         names = {place.key: place.name for place in self.places.sites.values()}
-        return drill_items(self.board.outcomes.drills(), names)
+        return drill_items(self.board.outcomes.drills(round(now.timestamp() * 1e6)), names)
 
     def _stale(self, row: Row | None, place: Place, now: dt.datetime) -> tuple[bool, float]:
         limit_s = stale_after_s(60.0 if row is None else row["span_s"], place.delay_s, self.speed)
@@ -249,7 +252,7 @@ class Present:
         place, row = self.places.zones[number], self.board.rows[LiveTable.ZONE].get(number)
         stale, limit_s = self._stale(row, place, now)
         level = None if row is None else row["level"]
-        ahead = self._ahead("zone", number, now)
+        ahead = self._ahead("zone", number, now, self._band_width([number]))
         inside = inside_item(self.board.rows[LiveTable.INSIDE].get(number), limit_s, now, place.limits, place.levels)
         item = ZoneItem(
             key=place.key, name=place.name, site=place.site, status=status_name(row), stale=stale,
@@ -277,12 +280,19 @@ class Present:
         closed = self.board.outcomes.closed_gates(round(now.timestamp() * 1e6))
         return empty_item(site, item.key, item.people_now, closed)
 
-    def _ahead(self, kind: str, number: int, now: dt.datetime) -> list[Ahead]:
-        return ahead_items(self.board.outlook.get((kind, number), {}).values(), self.speed, now)
+    def _ahead(self, kind: str, number: int, now: dt.datetime, band_width: int = 1) -> list[Ahead]:
+        return ahead_items(self.board.outlook.get((kind, number), {}).values(), self.speed, now, band_width)
+
+    def _band_width(self, zones: Iterable[int]) -> int:
+        """People in the newest bands of zones together."""
+        rows = (self.board.rows[LiveTable.ZONE].get(number) for number in zones)
+        return sum(row["people_high"] - row["people_low"] + 1 for row in rows if row and row["people_low"] is not None)
 
     def _site(self, number: int, now: dt.datetime) -> SiteItem:
         place = self.places.sites[number]
-        return SiteItem(key=place.key, name=place.name, ahead=self._ahead("site", number, now))
+        zones = (at for at, zone in self.places.zones.items() if zone.site == place.key)
+        return SiteItem(key=place.key, name=place.name,
+                        ahead=self._ahead("site", number, now, self._band_width(zones)))
 
     def zone(self, key: str, now: dt.datetime) -> ZoneItem | None:
         """One zone as it stands; None where the city has no such one."""
@@ -311,14 +321,14 @@ class Present:
             rule=last.rule, severity=last.severity,
             severity_word=SEVERITIES.get(last.severity, last.severity), open=alert.is_open,
             state=last.state_to, state_word=STATES.get(last.state_to, last.state_to), stale=last.stale,
-            level=last.level_to, word=NO_DATA if last.stale else level_word(last.level_to, levels),
+            level=last.level_to, word=_word(last, levels), expected=is_expected(last),
             tone=tone(last.level_to, len(levels) or 4), worst_word=level_word(alert.worst, levels),
             opened_at=_moment(last.opened_at_us), at=_moment(last.at_us), changes=last.seq,
             life=[_change(one, levels) for one in alert.life],
             percent=_ends(last.percent_low, last.percent_high, " %"),
             people=None if last.people_low is None or last.people_high is None else Range(
                 last.people_low, last.people_high, band_text(last.people_low, last.people_high)),
-            trend=last.trend, certainty=last.certainty,
+            trend=last.trend, certainty=told_certainty(last),
             minutes_to_next=_ends(last.next_low_min, last.next_high_min, " min"),
             acknowledged=last.acknowledged, acknowledged_by=alert.acknowledged_by, escalated=last.escalated,
             suppressed=last.suppressed, exercise=last.exercise, assigned=last.assigned,
@@ -339,8 +349,11 @@ def _is_shown(alert: Alert, now: dt.datetime) -> bool:
 
 
 def _change(transition: Transition, levels: tuple[str, ...]) -> Change:
-    word = NO_DATA if transition.stale else level_word(transition.level_to, levels)
-    return Change(at=_moment(transition.at_us), state=transition.state_to, word=word)
+    return Change(at=_moment(transition.at_us), state=transition.state_to, word=_word(transition, levels))
+
+
+def _word(one: Transition, levels: tuple[str, ...]) -> str:
+    return NO_DATA if one.stale else expected_level(one, level_word(one.level_to, levels))
 
 
 def _moment(at_us: int) -> dt.datetime:

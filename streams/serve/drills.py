@@ -13,13 +13,15 @@ from streams.serve.wording import exercise_words
 class DrillItem(msgspec.Struct, frozen=True, kw_only=True):
     """An exercise that is on: what opens at the site, or by the rule, says meanwhile that it is one.
 
-    `kind` is site or rule, `words` where it is; `role` began it.
+    `kind` is site or rule, `words` where it is; `role` began it, `until` it ends by itself (null where a worker of an
+    older release began it and did not say).
     """
 
     kind: str
     key: str
     words: str
     since: dt.datetime
+    until: dt.datetime | None
     role: str
 
 
@@ -38,5 +40,10 @@ def drill_items(drills: Mapping[str, Outcome], site_names: Mapping[str, str]) ->
         kind, _, key = order.partition("/")
         name = site_names.get(key, key) if kind == "site" else key
         found.append(DrillItem(kind=kind, key=key, words=exercise_words(kind, name), role=outcome.role,
-                               since=dt.datetime.fromtimestamp(outcome.at_us / 1e6, dt.UTC)))
+                               since=_moment(outcome.at_us),
+                               until=None if outcome.until_us is None else _moment(outcome.until_us)))
     return sorted(found, key=lambda one: (one.since, one.kind, one.key))
+
+
+def _moment(at_us: int) -> dt.datetime:
+    return dt.datetime.fromtimestamp(at_us / 1e6, dt.UTC)

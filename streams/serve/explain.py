@@ -9,6 +9,7 @@ import msgspec
 
 from schemas.alert import Transition
 from schemas.city import City
+from schemas.expected import expected_level
 from schemas.health import SensorState
 from schemas.ids import IdKind
 from schemas.moment import datetime_of
@@ -222,8 +223,9 @@ def _step(one: Transition, levels: tuple[str, ...]) -> Step:
     flags = ("acknowledged", "escalated", "suppressed", "stale", "exercise")
     return Step(
         seq=one.seq, at=datetime_of(one.at_us), state=one.state_to, state_word=STATES[one.state_to], level=one.level_to,
-        word=level_word(one.level_to, levels), cause=one.cause, cause_word=CAUSES[one.cause], actor=one.actor,
-        command_id=one.command_id, note_id=one.note_id, flags=[flag for flag in flags if getattr(one, flag)],
+        word=expected_level(one, level_word(one.level_to, levels)), cause=one.cause, cause_word=CAUSES[one.cause],
+        actor=one.actor, command_id=one.command_id, note_id=one.note_id,
+        flags=[flag for flag in flags if getattr(one, flag)],
     )
 
 

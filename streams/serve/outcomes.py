@@ -54,10 +54,10 @@ class Outcomes:
         return {order.removeprefix(GATE) for order, one in self.orders.items()
                 if order.startswith(GATE) and one.until_us is not None and one.until_us > now_us}
 
-    def drills(self) -> dict[str, Outcome]:
-        """Exercises that are on, by `site/KEY` or `rule/KEY`: the outcome that began each."""
+    def drills(self, now_us: int) -> dict[str, Outcome]:
+        """Exercises that are on at that log time, by `site/KEY` or `rule/KEY`: the outcome that began each."""
         return {order.removeprefix(DRILL): one for order, one in self.orders.items()
-                if order.startswith(DRILL) and one.stands}
+                if order.startswith(DRILL) and one.stands and (one.until_us is None or one.until_us > now_us)}
 
     def answer(self, command_id: str, partitions: Iterable[int]) -> Outcome | None:
         """The one answer of all partitions that were asked; None while some are silent.

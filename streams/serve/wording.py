@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from schemas.alert import Cause, State
 from schemas.health import SensorState
 from schemas.sighting import Disagreement, Role
+from streams.core.privacy import FIRST_BAND
 
 NO_DATA = "geen gegevens"
 """What stands where there is no value: never a number, never a level."""
 CANNOT_SAY = "niet te zeggen"
 TONES = 4
 """Colours of levels, calm to worst."""
+FINEST_STEP, TOLD_RATIO, TELLING_FROM = 5, 4, 100
+"""A forecast is told in steps of so many at least, and not at all where it reaches from its low edge (or from
+`TELLING_FROM`) to more than so many times it."""
 STATES = {
     State.NORMAL: "normaal",
     State.PENDING: "in aanloop",
@@ -61,6 +65,7 @@ CAUSES = {
     Cause.COMMAND: "opdracht",
     Cause.TIMER: "tijd verstreken",
     Cause.INHIBITED: "hoger niveau op dezelfde plek",
+    Cause.DRILL: "einde van de oefening",
 }
 """Why an alert changed."""
 SEVERITIES = {"info": "ter informatie", "warning": "waarschuwing", "critical": "kritiek"}
@@ -103,6 +108,44 @@ def band_text(low: int, high: int) -> str:
     ('<10', '310–314')
     """
     return f"<{high + 1}" if low == 0 else f"{low}–{high}"
+
+
+def ahead_text(low: int, high: int, band_width: int, unit: str) -> str:
+    """A forecast range, rounded outwards to two digits and never finer than bands; in words where it says nothing.
+
+    Parameters
+    ----------
+    low, high : int
+        Nine times of ten it is from low to high.
+    band_width : int
+        People in a band of the place.
+    unit : str
+
+    Examples
+    --------
+    >>> ahead_text(38_624, 99_386, 25, "personen"), ahead_text(311, 389, 5, "personen"), ahead_text(0, 8, 5, "personen")
+    ('38.000–100.000 personen', '310–390 personen', '<10 personen')
+    >>> ahead_text(2_091, 130_889, 5, "personen")
+    'niet te zeggen'
+    """
+    if high > TOLD_RATIO * max(low, TELLING_FROM):
+        return CANNOT_SAY
+    step = _step(max(FINEST_STEP, band_width, 10 ** (len(str(high)) - 2)))
+    first, last = low // step * step, (high // step + 1) * step if high % step else max(high, step)
+    if first < FIRST_BAND:
+        return f"<{_grouped(max(last, FIRST_BAND))} {unit}"
+    return f"{_grouped(first)}{'' if first == last else f'–{_grouped(last)}'} {unit}"
+
+
+def _step(least: int) -> int:
+    """The smallest of 1, 2, 5, 10, 20, ... that is not below `least`."""
+    size: int = 10 ** (len(str(least)) - 1)
+    steps: list[int] = [size, 2 * size, 5 * size, 10 * size]
+    return next(step for step in steps if step >= least)
+
+
+def _grouped(number: int) -> str:
+    return f"{number:,}".replace(",", ".")
 
 
 def range_text(low: float, high: float, digits: int = 0, unit: str = "") -> str:

@@ -43,6 +43,8 @@ class GatewayPost:
         A post that is not taken for so long ends it.
     wait : callable
         Lets so many seconds pass.
+    tell : callable
+        Told in a line what is tried, where and until when, once for each post that has to wait.
 
     Attributes
     ----------
@@ -57,7 +59,8 @@ class GatewayPost:
     """
 
     def __init__(
-        self, address: str, patience_s: float = 120.0, wait: Callable[[float], None] = time.sleep
+        self, address: str, patience_s: float = 120.0, wait: Callable[[float], None] = time.sleep,
+        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.posts = 0
         self.repeats = 0
@@ -65,6 +68,7 @@ class GatewayPost:
         self.refused: Counter[str] = Counter()
         self._patience_s = patience_s
         self._wait = wait
+        self._tell = tell
         self._address = address
         # No proxy of the environment: a gateway stands in the own network.
         self._client = httpx.Client(base_url=address, timeout=TIMEOUT, trust_env=False)
@@ -111,10 +115,17 @@ class GatewayPost:
             if time.monotonic() + pause_s > until_s or waited_s + pause_s > self._patience_s:
                 text = f"the gateway at {self._address} took nothing from {source} for {self._patience_s:g} s"
                 raise TransientError(f"{text} ({said}); is it running, and its broker?")
+            if waited_s == 0:
+                self._tell_waiting(source, said)
             self._wait(pause_s)
             waited_s += pause_s
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
             self.repeats += 1
+
+    def _tell_waiting(self, source: str, said: str) -> None:
+        until = dt.datetime.now().astimezone() + dt.timedelta(seconds=self._patience_s)
+        self._tell(f"the gateway at {self._address} does not take readings of {source} ({said}); trying again until "
+                   f"{until:%H:%M:%S} ({self._patience_s:g} s)")
 
     def _try(self, source: str, body: bytes, headers: dict[str, str]) -> tuple[httpx.Response | None, str]:
         try:

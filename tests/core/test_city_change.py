@@ -18,6 +18,7 @@ from schemas.errors import RefusedError
 from schemas.ids import IdKind, Ids
 from schemas.live import LiveTable
 from schemas.reading import Metric
+from schemas.rules import Rule, RuleKind, Severity
 from schemas.seal import Group, Seal
 from streams.core.snapshot import dump, load
 from tests.cities import small_city, small_file, small_roads
@@ -109,6 +110,32 @@ def test_a_removed_rule_closes_its_alert_with_cause_city() -> None:
     told = [(one.rule, one.state_to, one.cause, one.at_us) for one in play.transitions if one.place == "plein"]
     assert told[-1] == ("oranje", State.RESOLVED, Cause.CITY, at_us(CHANGE_S))
     assert len(told) == 2
+
+
+@pytest.mark.parametrize("rule", [
+    Rule(kind=RuleKind.LEVEL, level=2, severity=Severity.CRITICAL),
+    Rule(kind=RuleKind.OCCUPANCY, limit=50, severity=Severity.WARNING)])
+def test_a_rule_of_another_severity_or_kind_closes_its_alert_with_cause_city(rule: Rule) -> None:
+    changed = {**small_file().rules, "oranje": rule}
+    play = Player(small_city())
+    play.change(1, second_version(rules=changed), CHANGE_S)
+    steady(play, 0, 900, lambda _: 350)
+    opening, end, *after = [one for one in play.transitions if (one.place, one.rule) == ("plein", "oranje")]
+    assert (end.alert_id, end.state_to, end.cause, end.at_us, end.severity) == (
+        opening.alert_id, State.RESOLVED, Cause.CITY, at_us(CHANGE_S), Severity.WARNING)
+    if rule.kind is RuleKind.LEVEL:
+        assert (after[0].state_to, after[0].severity) == (State.FIRING, Severity.CRITICAL)
+    assert all(one.alert_id != opening.alert_id for one in after)
+
+
+def test_an_alert_that_opens_in_the_instant_of_such_a_change_has_an_id_of_its_own() -> None:
+    rules = small_file().rules
+    changed = {**rules, "oranje": replace(rules["oranje"], severity=Severity.CRITICAL, raise_after=1)}
+    play = Player(small_city())
+    play.change(1, second_version(rules=changed), CHANGE_S)
+    steady(play, 0, CHANGE_S + 120, lambda second: 350 if second >= CHANGE_S - 20 else 60)
+    told = [one for one in play.transitions if (one.place, one.rule) == ("plein", "oranje")]
+    assert len({(one.alert_id, one.seq) for one in told}) == len(told) > 2
 
 
 def test_an_open_alert_goes_on_under_its_id_when_its_zone_grows() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from schemas.alert import Cause, State, Transition
 from schemas.command import (
+    ENGINE,
     Acknowledge,
     Assign,
     Done,
@@ -22,6 +23,7 @@ from schemas.command import (
     Unacknowledge,
     Unsuppress,
 )
+from schemas.reading import Metric
 from schemas.rules import Rule, RuleKind, Severity
 from streams.core.desk import OUTCOMES_KEPT
 from tests.cities import small_city, small_file
@@ -191,11 +193,103 @@ def test_an_exercise_marks_only_what_opens_meanwhile() -> None:
     second = alert(play)
     play.command(301, Drill(on=False, site="centrum", **named(3)))
     refused(play, 302, Drill(on=False, rule="oranje", **named(4)), "no such exercise")
-    crowd(play, 310, 530, 100)
-    assert all(one.exercise for one in told(play) if one.alert_id == second)
-    assert told(play)[-1].state_to is State.RESOLVED
-    crowd(play, 530, 600, 350)
-    assert not told(play)[-1].exercise
+    of_second = [one for one in told(play) if one.alert_id == second]
+    assert all(one.exercise for one in of_second)
+    assert (of_second[-1].state_to, of_second[-1].cause, of_second[-1].command_id) == (
+        State.RESOLVED, Cause.DRILL, "c3")
+    crowd(play, 310, 330, 350)
+    real = told(play)[-1]  # the first step with new data
+    assert (real.state_to, real.exercise, real.opened_at_us) == (State.FIRING, False, at_us(320))
+
+
+HOUR_S = 3_600
+BEGUN_S, OVER_S = 61, 61 + 4 * HOUR_S
+FIRST_STEP_AFTER_S = OVER_S + 9
+
+
+def ends_by_itself(play: Player) -> list[Outcome]:
+    return [one for one in play.effects if isinstance(one, Outcome) and one.role == ENGINE]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("where", [{"site": "centrum"}, {"rule": "oranje"}])
+def test_an_exercise_that_nobody_ends_is_over_after_four_hours_and_what_is_real_opens_at_once(
+    where: dict[str, str], restarted: bool,
+) -> None:
+    play = Player(small_city())
+    begun = play.command(BEGUN_S, Drill(on=True, **where, **named(1)))
+    assert begun.until_us == at_us(OVER_S)
+    crowd(play, OVER_S - 231, OVER_S - 21, 350)
+    if restarted:
+        play.restart()
+    assert ends_by_itself(play) == []
+    crowd(play, OVER_S - 21, OVER_S + 60, 350)
+    exercise, *_, end, real = told(play)
+    assert exercise.exercise
+    assert (end.alert_id, end.state_to, end.cause, end.at_us) == (
+        exercise.alert_id, State.RESOLVED, Cause.DRILL, at_us(FIRST_STEP_AFTER_S))
+    assert (end.exercise, end.actor) == (True, "")
+    assert (real.state_to, real.exercise, real.at_us) == (State.FIRING, False, at_us(FIRST_STEP_AFTER_S))
+    assert real.alert_id != exercise.alert_id
+    [over] = ends_by_itself(play)
+    assert (over.command, over.standing_order, over.stands, over.site, over.at_us) == (
+        "drill", begun.standing_order, False, begun.site, at_us(FIRST_STEP_AFTER_S))
+    assert "4 hours" in over.reason
+    assert orders_told(play, 5 * HOUR_S) == []
+    assert play.command(5 * HOUR_S + 1, Drill(on=True, **where, **named(2))).done is Done.DONE
+
+
+def test_when_an_exercise_is_over_a_calm_place_stays_calm() -> None:
+    play = Player(small_city())
+    play.command(1, Drill(on=True, site="centrum", **named(1)))
+    crowd(play, 10, 50, 350)
+    play.send(50, play.reading("cam-plein", Metric.PEOPLE, 50, 300))
+    play.command(51, Drill(on=False, site="centrum", **named(2)))
+    crowd(play, 60, 90, 300)
+    assert opened(play) == 1
+    crowd(play, 90, 110, 350)
+    assert opened(play) == 1  # the dwell begins anew where a step was below
+
+
+def test_an_alert_of_two_exercises_goes_on_until_the_second_is_over() -> None:
+    play = Player(small_city())
+    play.command(1, Drill(on=True, site="centrum", **named(1)))
+    play.command(2, Drill(on=True, rule="oranje", **named(2)))
+    crowd(play, 10, 60, 350)
+    play.command(61, Drill(on=False, site="centrum", **named(3)))
+    crowd(play, 70, 90, 350)
+    assert all(one.cause is not Cause.DRILL for one in told(play))
+    play.command(91, Drill(on=False, rule="oranje", **named(4)))
+    assert told(play)[-1].cause is Cause.DRILL
+
+
+def test_the_end_of_an_exercise_leaves_real_alerts_alone() -> None:
+    play = player()
+    play.command(61, Drill(on=True, site="centrum", **named(1)))
+    before = told(play)
+    play.command(62, Drill(on=False, site="centrum", **named(2)))
+    assert told(play) == before
+
+
+def test_an_exercise_that_a_cold_start_forgot_ends() -> None:
+    play = Player(small_city())
+    play.command(1, Drill(on=True, site="centrum", **named(1)))
+    crowd(play, 10, 60, 350)
+    [known] = told(play)
+    anew = Player(small_city(), start_s=60, awaiting_adoption=True)
+    anew.adopt(61, known)
+    crowd(anew, 70, 100, 350)
+    [end, real] = told(anew)
+    assert (end.alert_id, end.cause, end.state_to) == (known.alert_id, Cause.DRILL, State.RESOLVED)
+    assert (real.exercise, real.state_to) == (False, State.FIRING)
+
+
+def test_a_suppression_lasts_at_most_twelve_hours_and_can_be_given_again() -> None:
+    play = player()
+    refused(play, 61, Suppress(rule="oranje", until_us=at_us(61 + 12 * HOUR_S) + 1, **named(1)), "at most 12 hours")
+    assert play.command(62, Suppress(rule="oranje", until_us=at_us(62 + 12 * HOUR_S), **named(2))).done is Done.DONE
+    assert play.command(63, Suppress(rule="oranje", until_us=at_us(63 + 12 * HOUR_S), **named(3))).done is Done.DONE
+    assert [one.command_id for one in orders_told(play, HOUR_S)] == ["c3"]
 
 
 def blind_gates(**changes: Any) -> Player:

@@ -232,3 +232,17 @@ def test_intervals_become_as_wide_as_the_errors_were() -> None:
             inside.append((said[:, 0, 0] <= actual) & (actual <= said[:, 0, 2]))
         calibrated.learn(actual, actual)
     assert 0.87 < np.mean(inside) < 0.93
+
+
+def test_a_place_that_fills_up_right_after_a_start_gets_no_boundless_interval() -> None:
+    people = np.stack([np.array([1_500.0, 5_400, 9_400, 11_100, 12_600, 10_200])] * 3)
+    _, said = played(people, np.full((3, people.shape[1] + HORIZONS + 1), np.nan))
+    for at, quantiles in enumerate(said):
+        assert (quantiles[:, 0, 2] <= 4 * np.maximum(people[:, at], quantiles[:, 0, 1]) + 10).all()
+
+
+def test_whom_a_plan_brought_already_does_not_count_twice_without_a_usual_day() -> None:
+    usual, planned = np.full((1, 12 + HORIZONS + 1), np.nan), np.full((1, 12 + HORIZONS + 1), 3_000.0)
+    _, said = played(np.full((1, 12), 3_000.0), usual, planned)
+    assert np.allclose(said[0][0, :, 1], 3_000, rtol=0.05)
+    assert np.allclose(said[-1][0, :, 1], 3_000, rtol=0.05)

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """One cause is one alarm: an alert that another one at the place says already is told suppressed from its begin."""
 
+from msgspec.structs import replace
+
 from schemas.alert import Cause, State, Transition
 from schemas.command import Done, Drill, Suppress
 from schemas.rules import Rule, RuleKind, Severity
-from tests.cities import small_city
+from tests.cities import small_city, small_file
 from tests.core.play import Player, at_us
 from tests.core.test_alarm import crowd, told, with_rules
 
@@ -24,6 +26,24 @@ def test_a_forecast_of_a_level_that_has_come_calls_nobody() -> None:
     crowd(play, 0, 1_900, 420)
     assert not first(play, "rood").suppressed
     assert first(play, "verwacht").suppressed
+
+
+def test_a_graver_alert_is_not_hidden_by_a_level() -> None:
+    play = Player(with_rules(verwacht=replace(FORECAST, severity=Severity.CRITICAL), rood=replace(
+        small_file().rules["rood"], severity=Severity.WARNING)))
+    crowd(play, 0, 1_900, 420)
+    assert not first(play, "rood").suppressed
+    assert not any(one.suppressed for one in told(play, "verwacht"))
+
+
+def test_a_graver_lower_level_is_not_hidden_by_a_higher_one() -> None:
+    rules = small_file().rules
+    swapped = {"oranje": replace(rules["oranje"], severity=Severity.CRITICAL),
+               "rood": replace(rules["rood"], severity=Severity.WARNING)}
+    play = Player(small_city(rules=swapped))
+    crowd(play, 0, 120, 450)
+    assert first(play, "rood").severity == Severity.WARNING
+    assert not any(one.suppressed for one in told(play, "oranje"))
 
 
 def test_a_forecast_of_a_level_ahead_does() -> None:

@@ -4,15 +4,17 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pytest
 
 from schemas.command import Outcome
 from schemas.live import LiveTable
 from schemas.reading import Metric
+from streams.core.desk import SUPPRESS_MOST_US, Until
 from streams.core.effect import LiveRows
 from streams.core.snapshot import OLDEST_VERSION, STATE_VERSION, SnapshotError, load
-from streams.core.upgrades import UPGRADES
+from streams.core.upgrades import UPGRADES, Kept
 from tests.cities import small_city, small_roads
 from tests.core.play import Player
 
@@ -71,6 +73,28 @@ def test_orders_that_stood_in_an_older_state_are_told_again() -> None:
     told = [one for one in play.effects if isinstance(one, Outcome)]
     assert [(one.command_id, one.standing_order, one.stands) for one in told] == [
         ("shut", "gate/plein-straat", True), ("exercise", "drill/site/centrum", True)]
+
+
+def test_an_exercise_of_an_older_state_ends_by_itself_at_once_where_nobody_knows_its_begin() -> None:
+    play = Player(CITY)
+    play.partition = load(kept("orders-of-version-4"), lambda _: CITY, 1, 0)
+    play.partition._alarm.desk.standing = []  # as of a rule's exercise, of which an older state did not say it
+    play.effects.clear()
+    play.tick(3_600)
+    told = [one for one in play.effects if isinstance(one, Outcome) and one.standing_order == "drill/site/centrum"]
+    assert [(one.stands, one.role) for one in told] == [(False, "engine")]
+    assert "nobody knows" in told[0].reason
+
+
+def test_a_suppression_of_an_older_state_lasts_no_longer_than_one_may_and_a_closed_gate_as_it_was_said() -> None:
+    far_us = 10 * SUPPRESS_MOST_US
+    holding = [Until("rule", "oranje", far_us), Until("place", "plein", 2_000), Until("gate", "plein-straat", far_us)]
+    values: dict[str, Any] = {"_time.now_us": 1_000, "_alarm.desk.outcomes": [], "_alarm.desk.holding": holding,
+                              "_alarm.book.drilled": []}
+    older = Kept({}, {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in values.items()})
+    upgraded = UPGRADES[4](older, Player(CITY).partition)
+    assert msgspec.json.decode(upgraded.values["_alarm.desk.holding"], type=list[Until]) == [
+        Until("rule", "oranje", 1_000 + SUPPRESS_MOST_US), *holding[1:]]
 
 
 def test_there_is_a_way_from_every_older_version() -> None:

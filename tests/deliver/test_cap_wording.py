@@ -123,6 +123,17 @@ def test_a_forecast_begins_when_it_is_expected() -> None:
     assert document(transition(rule="forecast")).infos[0].onset_us is None
 
 
+def test_the_end_of_a_drill_is_no_all_clear_and_what_is_real_after_it_is_an_alert_of_its_own() -> None:
+    begun = transition(seq=1, exercise=True)
+    over = transition(seq=2, exercise=True, state_from=State.FIRING, state_to=State.RESOLVED, cause=Cause.DRILL)
+    ended = document(over, [begun])
+    assert (ended.status, ended.infos[0].response_types) == (Status.EXERCISE, (ResponseType.NONE,))
+    assert [one.identifier for one in ended.references] == [document(begun).identifier]
+    real = document(transition(alert_id="b" * 16, seq=1, at_us=over.at_us))
+    assert (real.status, real.message_type, list(real.references)) == (Status.ACTUAL, MessageType.ALERT, [])
+    assert real.identifier != document(begun).identifier
+
+
 def test_a_drill_says_so_in_both_languages() -> None:
     found = document(transition(exercise=True))
     assert found.status is Status.EXERCISE

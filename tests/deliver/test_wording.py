@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What outsiders read."""
 
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from schemas.alert import State, Transition
 from schemas.alertmanager import alert_name, encode_alerts, labels
 from schemas.moment import rfc3339
-from streams.deliver.present import Alert, Alerts
+from streams.deliver.present import Alert, Alerts, Told
 from streams.deliver.wording import Wording, band_text, minutes_text, people_text
 from tests.cities import small_city
 from tests.deliver.samples import START_US, resolved, told
@@ -154,3 +156,16 @@ def test_an_event_has_wall_times_and_log_times_apart() -> None:
     assert (event.starts_at, event.ends_at) == (rfc3339(START_US), rfc3339(START_US + 60_000_000))
     assert (event.opened_at, event.late, event.level) == ("2026-06-01T12:00:00.000Z", True, "groen")
     assert WORDING.event(told(), START_US, late=False).ends_at is None
+
+
+@pytest.mark.parametrize(("changes", "summary"), [
+    ({}, "Plein: oranje verwacht"),
+    ({"state_to": State.RECOVERING}, "Plein: oranje verwacht, neemt af"),
+    ({"state_to": State.RESOLVED, "level_to": 0}, "Plein: voorbij, niet meer verwacht"),
+])
+def test_a_forecast_is_told_as_expected_and_never_as_sure(changes: dict[str, Any], summary: str) -> None:
+    one = transition(measure="forecast", unit="probability", coverage=1.0, low=0.8, high=0.8, limit=0.7, **changes)
+    annotations = WORDING.annotations(one)
+    assert (annotations["summary"], annotations["certainty"]) == (summary, "waarschijnlijk")
+    assert "verwacht 0.80, grens 0.7 kans" in annotations["description"]
+    assert WORDING.event(Told(one, START_US), START_US, late=False).certainty == "waarschijnlijk"

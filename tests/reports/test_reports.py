@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.alert import Cause, Certainty, State
-from schemas.command import Done
+from schemas.command import ENGINE, Done, Outcome
 from streams.report_sources import ReportKind, made, text_of
 from streams.reports.handover import handover, handover_text
 from streams.reports.material import LostSensor, OutlookRow, RoadRow, stories
 from streams.reports.shift import Verdict, shift, shift_text
 from streams.reports.situation import situation, situation_text
-from streams.reports.wording import Language
+from streams.reports.wording import Language, Speech
 from tests.reports.samples import CITY, at, change, end, evening, row, taken
 
 ROAD = str(CITY.roads.column("zone")[0])
@@ -44,6 +44,33 @@ def test_the_hand_over_has_who_does_what() -> None:
 
 def test_nothing_open_is_said_in_words() -> None:
     assert "Geen open meldingen." in handover_text(handover(evening()), Language.DUTCH)
+
+
+def drill(order: str, minute: float, on: bool, role: str = "ovd", until: float | None = None) -> Outcome:
+    return Outcome(command_id=f"{order}-{minute}", command="drill", done=Done.DONE, reason="", alert_id="", seq=0,
+                   site="", role=role, at_us=at(minute), standing_order=f"drill/{order}", stands=on,
+                   until_us=None if until is None else at(until))
+
+
+def test_the_hand_over_has_the_exercises_that_are_on_and_those_that_ended_of_late() -> None:
+    done = [drill("site/centrum", 30, True, until=270), drill("rule/oranje", -200, True, until=40),
+            drill("rule/oranje", 40, False, ENGINE), drill("rule/rood", -90, True, until=150),
+            drill("rule/rood", -30, False)]
+    report = handover(evening(outcomes=[*reversed(done), done[0]]))
+    assert [(one.kind, one.key, one.is_on, one.ended_by_itself) for one in report.exercises] == [
+        ("site", "centrum", True, False), ("rule", "oranje", False, True)]
+    dutch, english = (handover_text(report, language) for language in Language)
+    assert "OEFENING in Centrum sinds 01-06 14:30 (ovd), tot uiterlijk 01-06 18:30" in dutch
+    assert "EXERCISE of rule oranje over at 01-06 14:40 (by itself)" in english
+
+
+def test_an_exercise_whose_end_nobody_told_is_not_on_after_it() -> None:
+    assert handover(evening(outcomes=[drill("rule/rood", -200, True, until=40)])).exercises == []
+
+
+def test_an_exercise_at_another_site_is_no_part_of_a_site_s_hand_over() -> None:
+    done = [drill("site/elders", 30, True), drill("rule/rood", 30, True)]
+    assert [one.key for one in handover(evening(outcomes=done, is_of_one_site=True)).exercises] == ["rood"]
 
 
 def test_the_gravest_stands_first_and_drills_last() -> None:
@@ -209,3 +236,22 @@ def test_no_field_is_a_number_of_people(kind: ReportKind) -> None:
     assert "340" not in told
     assert "344" not in told
     assert "420" not in told
+
+
+def test_the_hand_over_says_that_a_forecast_level_is_expected() -> None:
+    report = handover(evening(transitions=[change(A, 1, 10, 10, measure="forecast", coverage=1.0)]))
+    dutch, english = (handover_text(report, language) for language in Language)
+    assert "Plein: 2 oranje verwacht, 85-86 %" in dutch
+    assert "Plein: 2 oranje expected, 85-86 %" in english
+    assert ("waarschijnlijk" in dutch, "likely" in english) == (True, True)
+
+
+@pytest.mark.parametrize(("low", "high", "dutch", "english"), [
+    (85.0, 86.0, "85-86 %", "85-86 %"), (210.0, 804.0, "meer dan 200 %", "more than 200 %"),
+    (0.0, 804.0, "percentage niet te zeggen", "percentage cannot be said"),
+    (150.4, 230.0, "150 % of meer", "150 % or more"),
+    (0.0, 100.0, "0-100 %", "0-100 %"), (60.0, 170.0, "percentage niet te zeggen", "percentage cannot be said"),
+])
+def test_percentages_that_say_nothing_are_words(low: float, high: float, dutch: str, english: str) -> None:
+    said = [Speech(language, "Europe/Amsterdam").percent(low, high) for language in Language]
+    assert said == [dutch, english]

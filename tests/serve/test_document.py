@@ -188,3 +188,12 @@ def test_the_page_draws_each_zone_and_nothing_of_the_city_file_is_taken_for_html
     # 0.0006 degrees of longitude at 52.08 degrees north, 0.00024 of latitude.
     assert width == pytest.approx(41.0, abs=0.3)
     assert height == pytest.approx(26.7, abs=0.3)
+
+
+def test_a_forecast_alert_says_that_its_level_is_expected_and_is_never_sure() -> None:
+    given: dict[str, Any] = {"measure": "forecast", "coverage": 1.0, "people_low": 340, "people_high": 344}
+    [alert] = present(alert_message(transition(**given))).whole(NOW).alerts
+    assert (alert.word, alert.expected, alert.certainty) == ("oranje verwacht", True, "waarschijnlijk")
+    assert [change.word for change in alert.life] == ["oranje verwacht"]
+    [seen] = present(alert_message(transition(**(given | {"measure": "people"})))).whole(NOW).alerts
+    assert (seen.word, seen.expected, seen.certainty) == ("oranje", False, "zeker")

@@ -3,6 +3,8 @@
 
 import datetime as dt
 
+from msgspec.structs import replace
+
 from schemas.command import Done, Outcome
 from streams.serve.board import Changed
 from streams.serve.document import Present
@@ -34,6 +36,13 @@ def test_an_exercise_is_shown_with_its_words_its_role_and_its_begin_until_it_is_
     shown.board.take(outcome_message(drill("c", "drill/site/centrum", False, 2)), Changed())
     assert words(shown) == ["met regel oranje"]
     assert [one.key for one in shown.whole(NOW).drills] == ["oranje"]
+
+
+def test_an_exercise_says_when_it_ends_by_itself_and_is_not_shown_after_that_though_nobody_told_its_end() -> None:
+    ends = NOW + dt.timedelta(minutes=5)
+    shown = present(outcome_message(replace(SITE, until_us=round(ends.timestamp() * 1e6))))
+    assert [one.until for one in shown.clock(NOW).drills] == [ends]
+    assert shown.clock(ends).drills == []
 
 
 def test_only_news_of_an_exercise_is_told_and_an_older_word_changes_nothing() -> None:

@@ -151,3 +151,14 @@ def test_very_many_readings_go_in_several_posts(
 def test_publications_go_to_the_source_of_the_roads(door: Door, post: GatewayPost) -> None:
     post.publish(START_US, b"<x/>")
     assert door.posts == [("/in/ndw", b"<x/>")]
+
+
+def test_what_is_tried_where_and_until_when_is_told_once(waits: list[float]) -> None:
+    where, told = f"http://127.0.0.1:{free_port()}", list[str]()
+    post = GatewayPost(where, 3.0, waits.append, told.append)
+    with pytest.raises(TransientError, match=where):
+        post.send("cameras", some().readings)
+    post.close()
+    [line] = told
+    assert line.startswith(f"the gateway at {where} does not take readings of cameras (ConnectError); trying again unt")
+    assert line.endswith(" (3 s)")

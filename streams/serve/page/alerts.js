@@ -86,7 +86,7 @@ function alertLine(alert, look) {
   line.dataset.alert = alert.id;
   line.dataset.tone = alert.stale ? "none" : String(alert.tone);
   const what = make("p", "what");
-  what.append(...exerciseParts(alert), make("span", "chip", alert.open ? alert.word : "voorbij"), ` ${alert.name}`, alertFigure(alert));
+  what.append(...exerciseParts(alert), make("span", alert.open && alert.expected ? "chip expected" : "chip", alert.open ? alert.word : "voorbij"), ` ${alert.name}`, alertFigure(alert));
   line.append(what, make("p", "life", factsOf(alert).join(" · ")));
   const steps = stepsOf(alert);
   if (steps.length > 1) line.append(make("p", "life", steps.join(" → ")));

@@ -50,7 +50,7 @@ function drawDetail(told) {
   const alert = told.alert;
   setText(byId("detail-title"), `${alert.name}, ${told.site_name}`);
   const what = make("p", "what");
-  const chip = make("span", "chip", alert.open ? alert.word : "voorbij");
+  const chip = make("span", alert.open && alert.expected ? "chip expected" : "chip", alert.open ? alert.word : "voorbij");
   chip.dataset.tone = !alert.open || alert.stale ? "none" : String(alert.tone);
   what.append(...exerciseParts(alert), chip, alertFigure(alert));
   const facts = [`regel ${alert.rule}`, alert.severity_word, `sinds ${sinceText(alert.opened_at)}`, alert.state_word];

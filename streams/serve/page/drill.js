@@ -15,7 +15,7 @@ function begin() {
     done: `de oefening ${words} is begonnen; wat daar nu opengaat heet oefening`,
     grave: {
       question: `Een oefening ${words} beginnen?`,
-      meaning: "Elke melding die daar opengaat heet oefening, ook als het echt druk is. Vergeet niet haar te beëindigen.",
+      meaning: "Elke melding die daar opengaat heet oefening, ook als het echt druk is. Zij eindigt vanzelf na 4 uur.",
       yes: "Beginnen",
     },
   });
@@ -24,7 +24,7 @@ function begin() {
 function end() {
   const { field, words } = chosen();
   return order({ type: "drill", on: false, ...field }, {
-    done: `de oefening ${words} is voorbij; meldingen die al openstaan houden het woord oefening`,
+    done: `de oefening ${words} is voorbij; haar meldingen zijn beëindigd en wat echt is opent opnieuw`,
   });
 }
 

@@ -22,10 +22,12 @@ function mark(parent, isExercise) {
   if (isExercise || parent.querySelector(".exercise")) setText(lineOf(parent, "exercise"), isExercise ? EXERCISE : "");
 }
 
+const untilText = (one) => (one.until === null ? "" : `, tot uiterlijk ${sinceText(one.until)}`);
+
 function bannerText(open) {
   const count = open === 1 ? "1 melding van een oefening staat open" : `${open} meldingen van een oefening staan open`;
   if (drills.length) {
-    const where = drills.map((one) => `${one.words} sinds ${sinceText(one.since)} (${one.role})`).join(", ");
+    const where = drills.map((one) => `${one.words} sinds ${sinceText(one.since)}${untilText(one)} (${one.role})`).join(", ");
     return `${EXERCISE} ${where}${open ? ` · ${count}` : ""}`;
   }
   return open ? `${EXERCISE} voorbij, maar ${count}` : "";

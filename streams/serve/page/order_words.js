@@ -8,6 +8,8 @@ const REASONS = {
   "no alert of this id is open here": "deze melding staat niet meer open",
   "it is not suppressed": "hier staat zo geen onderdrukking; kies waarvoor zij is gegeven",
   "its end has passed": "dat tijdstip is voorbij",
+  "a suppression lasts at most 12 hours: say an earlier end, then give it again":
+    "een onderdrukking duurt hoogstens 12 uur; kies een eerder einde en geef haar daarna opnieuw",
   "the exercise is on already": "de oefening is daar al bezig",
   "no such exercise is on": "daar is geen oefening bezig",
   "the measure does not belong to this zone": "de maatregel hoort niet bij deze zone",
