@@ -18,6 +18,8 @@ from xdist.scheduler import LoadScopeScheduling
 ROOT = Path(__file__).resolve().parent.parent
 BROKERS = 3
 """As many processes run tests on a real broker. Topics have fixed names, so each has its own: 0.5 GB."""
+ON_A_BROKER = ("kafka_bootstrap: str", "chain: Chain")
+"""How tests ask for a real broker, or for what runs on one."""
 APART = ("tests/chaos/test_short.py", "tests/worker/test_process.py")
 """Slow files whose tests share nothing: each may run in any process."""
 SECONDS = {
@@ -33,9 +35,9 @@ ANY_SECONDS = 10
 @cache
 def files_on_a_broker() -> tuple[str, ...]:
     """The files that ask for a real broker, in order."""
-    found = (ROOT / "tests").rglob("test_*.py")
     return tuple(sorted(
-        path.relative_to(ROOT).as_posix() for path in found if "kafka_bootstrap: str" in path.read_text()
+        path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py")
+        if any(fixture in path.read_text() for fixture in ON_A_BROKER)
     ))
 
 

@@ -2,6 +2,7 @@
 """The Faust application: messages of `site-log` in, effects out, one partition at a time in offset order."""
 
 import asyncio
+import time
 import traceback
 from dataclasses import replace
 from functools import partial
@@ -30,6 +31,8 @@ from streams.worker.restore import Restorer
 
 BATCH_MESSAGES = 512
 """Messages are taken in batches for speed; they are folded one by one all the same."""
+AT_ONCE_S = 0.02
+"""After so long effects, heartbeats and snapshots have their turn: messages that pass much time take long."""
 BUFFER_MESSAGES = 2_048
 MOCK_SESSION_S = 6.0
 """The mock cluster lets a new member wait that long."""
@@ -116,9 +119,13 @@ class FoldingWorker:
     async def _failure_of(self, events: list[Any]) -> DrukteError | None:
         place = ""
         try:
+            began_s = time.monotonic()
             for event in events:
                 place = f"{event.message.topic}[{event.message.partition}]@{event.message.offset}"
                 await self._take(event.message)
+                if time.monotonic() - began_s >= AT_ONCE_S:
+                    await asyncio.sleep(0)
+                    began_s = time.monotonic()
         except DrukteError as error:
             return error
         except Exception as error:  # noqa: BLE001  # whatever it is, the process has to end

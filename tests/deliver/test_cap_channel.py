@@ -16,7 +16,7 @@ from schemas.alert import State
 from schemas.alert_outputs import FEED_FILE
 from schemas.cap_check import cap_faults, parsed, text_of
 from schemas.delivery import Outcome
-from schemas.errors import FatalError
+from schemas.errors import FatalError, WrongUseError
 from schemas.log import Clock
 from streams.clock import wall_us
 from streams.deliver.cap_feed import FeedFolder, Message, kept
@@ -267,7 +267,7 @@ tls = {{}}
     check_receivers(deliver)
     assert deliver.cap_feed == CapFeedSettings(folder=tmp_path / "feed")
     path.write_text('city = "a"\n[deliver.cap_document]\nsender = "a b"\n')
-    with pytest.raises(FatalError, match="sender"):
+    with pytest.raises(WrongUseError, match="sender"):
         load_settings(path)
 
 

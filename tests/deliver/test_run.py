@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from schemas.delivery import Outcome
-from schemas.errors import FatalError
+from schemas.errors import FatalError, WrongUseError
 from schemas.event_profile import HTTP_PREFIX, attributes_of, profile_faults
 from schemas.log import JSON, event_headers
 from streams.deliver.run import check_receivers
@@ -210,7 +210,7 @@ secret = "{SECRET}"
     assert [hook.name for hook in deliver.webhooks] == ["desk"]
     check_receivers(deliver)
     path.write_text('city = "a"\n[[deliver.webhooks]]\nname = "desk"\nurl = "https://a/"\nsecret = "short"\n')
-    with pytest.raises(FatalError, match="secret") as refused:
+    with pytest.raises(WrongUseError, match="secret") as refused:
         load_settings(path)
     assert "short" not in str(refused.value)
 

@@ -107,6 +107,31 @@ def test_messages_are_folded_in_order_and_repeats_once() -> None:
     assert not app.crashes
 
 
+def test_what_else_the_worker_has_to_do_gets_its_turn_within_a_batch() -> None:
+    """A backlog that passes hours of log time a message would else let heartbeats and effects wait for its end."""
+    events, empty = [], 2  # the city has no site in that partition
+    for offset in range(12):
+        tick = LogMessage(Kind.TICK, 1_780_000_000_000_000 + offset * 7_200_000_000, Clock.SIMULATED, 1, "gateway", "1")
+        events.append(_Event(_Message(offset, GENERATION, *encode_log(tick), partition=empty)))
+    folds = Folds(small_city(), 4)
+    folds.begin(empty, 0)
+    worker = FoldingWorker(_App(), folds)  # type: ignore[arg-type]  # a stand-in
+    seen: set[int] = set()
+
+    async def look() -> None:
+        while (fold := folds.get(empty)) is not None and fold.next_offset < len(events):
+            seen.add(fold.next_offset)
+            await asyncio.sleep(0)  # one round of the event loop is what is asked
+
+    async def both() -> None:
+        folding = asyncio.create_task(worker.fold(_Stream(events)))
+        await look()
+        await folding
+
+    asyncio.run(both())
+    assert seen - {0}
+
+
 def test_messages_of_an_older_assignment_and_of_other_partitions_are_left_alone() -> None:
     app = _App()
     foreign = _events([40])
