@@ -14,6 +14,8 @@ SUPPRESS_MOST_H = 12
 """A suppression lasts at most so many hours; it can be given again."""
 DRILL_H = 4
 """An exercise that nobody ends is over so many hours after it was begun."""
+GATE_ORDER, DRILL_ORDER = "gate/", "drill/"
+"""Before the key of a gate that is closed, and before `site/KEY` or `rule/KEY` of an exercise, in `standing_order`."""
 ENGINE = "engine"
 """Role of an outcome that time brought about, and nobody."""
 Key = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]

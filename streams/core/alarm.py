@@ -51,7 +51,6 @@ LOST = [state for state in SensorState if state is SensorState.SILENT or state >
 """States of a sensor that the rule sensor-loss counts."""
 SET_SD = 0.05
 """An operator's number is taken as this far off, as a share."""
-
 OLDEST_LOOK_US = 15 * MINUTE_US
 """What an operator saw of a zone is held against the people inside now: longer ago it says nothing of them."""
 

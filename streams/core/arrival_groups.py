@@ -18,8 +18,7 @@ Places = npt.NDArray[np.intp]
 Ints = npt.NDArray[np.int64]
 
 
-def arrivals(layout: Layout, batch: Batch, received_us: Ints,
-             counters: Counter[str]) -> Iterator[Arrivals]:
+def arrivals(layout: Layout, batch: Batch, received_us: Ints, counters: Counter[str]) -> Iterator[Arrivals]:
     """The readings of a batch that belong to channels of the layout, group by group.
 
     Parameters
@@ -49,8 +48,8 @@ def arrivals(layout: Layout, batch: Batch, received_us: Ints,
         yield from _of_group(layout, group, channel[mine], batch.take(mine), received_us[mine], counters)
 
 
-def _of_group(layout: Layout, number: int, channel: Places, batch: Batch,
-              received_us: Ints, counters: Counter[str]) -> Iterator[Arrivals]:
+def _of_group(layout: Layout, number: int, channel: Places, batch: Batch, received_us: Ints,
+              counters: Counter[str]) -> Iterator[Arrivals]:
     group = layout.groups[number]
     span_ms, longest_us = batch.span_ms, LONGEST_SPAN * group.interval_us
     if int(np.maximum.reduce(span_ms)) * MILLI_US > longest_us:

@@ -13,6 +13,8 @@ import msgspec
 from schemas.alert import Cause, Transition
 from schemas.city import City
 from schemas.command import (
+    DRILL_ORDER,
+    GATE_ORDER,
     SUPPRESS_MOST_H,
     Acknowledge,
     Assign,
@@ -33,7 +35,7 @@ from schemas.command import (
 )
 from streams.core.alerting import Change, acknowledged, ended, escalated, suppressed
 from streams.core.cases import NOBODY, By, CaseBook
-from streams.core.drills import DRILL_US, ORDER, alerts_over, drills_over
+from streams.core.drills import DRILL_US, alerts_over, drills_over
 from streams.core.inhibition import Hiders, hiders, is_inhibited
 from streams.core.layout import Layout
 
@@ -168,7 +170,8 @@ class Desk:
         if isinstance(command, Suppress) and command.until_us <= now_us:
             raise RefusedCommandError("its end has passed")
         if isinstance(command, Suppress) and command.until_us > now_us + SUPPRESS_MOST_US:
-            raise RefusedCommandError("a suppression lasts at most 12 hours: say an earlier end, then give it again")
+            raise RefusedCommandError(
+                f"a suppression lasts at most {SUPPRESS_MOST_H} hours: say an earlier end, then give it again")
         self._drop(kind, key)
         if isinstance(command, Suppress):
             self.holding = [*self.holding, Until(kind, key, command.until_us)]
@@ -210,7 +213,7 @@ class Desk:
         over = drills_over(self._book.drilled, self.standing, now_us)
         orders = {one.standing_order for one in over}
         if orders:
-            self._book.drilled = [key for key in self._book.drilled if f"{ORDER}{key}" not in orders]
+            self._book.drilled = [key for key in self._book.drilled if f"{DRILL_ORDER}{key}" not in orders]
             self.standing = [one for one in self.standing if one.standing_order not in orders]
         return [*alerts_over(self._book, now_us), *over]
 
@@ -316,13 +319,13 @@ def _subject(command: OperatorCommand) -> tuple[str, str]:
 def _standing_order(command: OperatorCommand) -> tuple[str, bool]:
     """What a command begins (true) or ends, as `KIND/KEY`; empty for those that leave nothing standing."""
     if isinstance(command, GateClosed | GateOpen):
-        return f"gate/{command.gate}", isinstance(command, GateClosed)
+        return f"{GATE_ORDER}{command.gate}", isinstance(command, GateClosed)
     if isinstance(command, SensorOutOfService):
         return f"sensor/{command.sensor}", True
     if isinstance(command, Suppress | Unsuppress):
         return "/".join(_muted(command)), isinstance(command, Suppress)
     if isinstance(command, Drill):
-        return f"drill/{_drilled(command)}", command.on
+        return f"{DRILL_ORDER}{_drilled(command)}", command.on
     return "", False
 
 

@@ -9,13 +9,11 @@ from collections.abc import Sequence
 from hashlib import blake2b
 
 from schemas.alert import Transition
-from schemas.command import DRILL_H, ENGINE, Done, Drill, Outcome, tag_of
+from schemas.command import DRILL_H, DRILL_ORDER, ENGINE, Done, Drill, Outcome, tag_of
 from streams.core.alerting import exercise_over
 from streams.core.cases import NOBODY, By, CaseBook
 
 DRILL_US = DRILL_H * 3_600_000_000
-ORDER = "drill/"
-"""Before the key of an exercise (`site/KEY` or `rule/KEY`) in a standing order."""
 IT_IS_TIME = f"it ended by itself after {DRILL_H} hours"
 NOBODY_KNOWS = "it ended by itself: nobody knows when it began"
 
@@ -46,7 +44,7 @@ def drills_over(drilled: Sequence[str], standing: Sequence[Outcome], now_us: int
     begun = {one.standing_order: one for one in standing}
     found = []
     for key in drilled:
-        began = begun.get(f"{ORDER}{key}")
+        began = begun.get(f"{DRILL_ORDER}{key}")
         if began is None:
             found.append(_over(key, f"{key}/{now_us}", NOBODY_KNOWS, now_us))
         elif now_us >= began.at_us + DRILL_US:
@@ -57,7 +55,8 @@ def drills_over(drilled: Sequence[str], standing: Sequence[Outcome], now_us: int
 def _over(key: str, begun_by: str, reason: str, now_us: int) -> Outcome:
     """The outcome by which an exercise ends: of no command, with an id of its own that the same log gives again."""
     kind, _, subject = key.partition("/")
+    order = f"{DRILL_ORDER}{key}"
     return Outcome(
-        command_id=blake2b(f"{ORDER}{key}\x1f{begun_by}".encode(), digest_size=16).hexdigest(), command=tag_of(Drill),
+        command_id=blake2b(f"{order}\x1f{begun_by}".encode(), digest_size=16).hexdigest(), command=tag_of(Drill),
         done=Done.DONE, reason=reason, alert_id="", seq=0, site=subject if kind == "site" else "", role=ENGINE,
-        at_us=now_us, standing_order=f"{ORDER}{key}", stands=False)
+        at_us=now_us, standing_order=order, stands=False)

@@ -11,14 +11,14 @@ import numpy as np
 import numpy.typing as npt
 from msgspec.structs import replace
 
-from schemas.command import Done, Drill, Outcome
+from schemas.command import DRILL_ORDER, GATE_ORDER, Done, Drill, Outcome, tag_of
 from streams.core.alarm import Alarm
 from streams.core.desk import MUTED_BY, SUPPRESS_MOST_US, Until
 from streams.core.layout import Rate
 from streams.core.slots import EMPTY
 from streams.core.step import Partition
 
-DRILL = str(Drill.__struct_config__.tag)
+DRILL = tag_of(Drill)
 
 
 @dataclass(slots=True)
@@ -162,9 +162,9 @@ def from_version_4(kept: Kept, partition: Partition) -> Kept:
     standing: dict[str, Outcome] = {}
     for one in outcomes:
         if one.done is Done.DONE and (one.place, one.until_us) in shut:
-            standing[f"gate/{one.place}"] = one
+            standing[f"{GATE_ORDER}{one.place}"] = one
         if one.done is Done.DONE and one.command == DRILL and f"site/{one.site}" in drilled:
-            standing[f"drill/site/{one.site}"] = one
+            standing[f"{DRILL_ORDER}site/{one.site}"] = one
     told = [replace(one, standing_order=order, stands=True) for order, one in standing.items()]
     kept.values[f"{desk}standing"] = msgspec.Raw(msgspec.json.encode(sorted(told, key=lambda one: one.at_us)))
     return kept

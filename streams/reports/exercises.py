@@ -3,12 +3,10 @@
 
 import msgspec
 
-from schemas.command import ENGINE, Done, Outcome
+from schemas.command import DRILL_ORDER, ENGINE, Done, Outcome
 from schemas.moment import rfc3339
 from streams.reports.material import Material
 from streams.reports.wording import Speech
-
-ORDER = "drill/"
 
 
 class Exercise(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,8 +32,8 @@ def exercises(material: Material) -> list[Exercise]:
     """Exercises that are on at the end of the material or ended in its time, those that are on first."""
     newest: dict[str, Outcome] = {}
     for one in sorted(material.outcomes, key=lambda one: one.at_us):
-        if one.done is Done.DONE and one.standing_order.startswith(ORDER) and one.at_us <= material.until_us:
-            newest[one.standing_order.removeprefix(ORDER)] = one
+        if one.done is Done.DONE and one.standing_order.startswith(DRILL_ORDER) and one.at_us <= material.until_us:
+            newest[one.standing_order.removeprefix(DRILL_ORDER)] = one
     found = [_exercise(material, order, one) for order, one in newest.items() if _is_told(material, order, one)]
     return sorted(found, key=lambda one: (not one.is_on, one.at_us, one.kind, one.key))
 

@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from schemas.city import City
-from schemas.command import Done, MeasureTaken, OperatorCommand, Outcome, SensorOutOfService, kind_of
+from schemas.command import Done, MeasureTaken, OperatorCommand, Outcome, SensorOutOfService, kind_of, tag_of
 from schemas.errors import TransientError
 from schemas.ids import IdKind
 from schemas.log import Kind, LogMessage, Topic, encode_log
@@ -32,7 +32,7 @@ OUTCOME_S = 2.0
 RETRY_S = 5
 SOURCE = "serve"
 OPERATOR_COMMANDS: dict[str, type[Any]] = {
-    str(one.__struct_config__.tag): one for one in OperatorCommand.__args__
+    tag_of(one): one for one in OperatorCommand.__args__
 }
 """By their tag; services' own commands are not taken here."""
 

@@ -8,11 +8,9 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from schemas.command import Done, GateClosed, GateOpen, Outcome
+from schemas.command import DRILL_ORDER, GATE_ORDER, Done, GateClosed, GateOpen, Outcome, tag_of
 
-GATE_COMMANDS = {str(kind.__struct_config__.tag) for kind in (GateClosed, GateOpen)}
-GATE, DRILL = "gate/", "drill/"
-"""Kinds of standing orders that the page shows; the rest of the order names what it is about."""
+GATE_COMMANDS = {tag_of(kind) for kind in (GateClosed, GateOpen)}
 KEPT = 5_000
 """Commands whose answers are remembered; a client that tries again does so within minutes."""
 
@@ -42,7 +40,7 @@ class Outcomes:
     def _take_order(self, outcome: Outcome) -> bool:
         order = _order(outcome)
         before = self.orders.get(order)
-        if outcome.done is not Done.DONE or not order.startswith((GATE, DRILL)) or (
+        if outcome.done is not Done.DONE or not order.startswith((GATE_ORDER, DRILL_ORDER)) or (
             before is not None and before.at_us > outcome.at_us
         ):
             return False
@@ -51,13 +49,13 @@ class Outcomes:
 
     def closed_gates(self, now_us: int) -> set[str]:
         """Gates that operators closed and that are closed at that time (log time, microseconds since 1970, UTC)."""
-        return {order.removeprefix(GATE) for order, one in self.orders.items()
-                if order.startswith(GATE) and one.until_us is not None and one.until_us > now_us}
+        return {order.removeprefix(GATE_ORDER) for order, one in self.orders.items()
+                if order.startswith(GATE_ORDER) and one.until_us is not None and one.until_us > now_us}
 
     def drills(self, now_us: int) -> dict[str, Outcome]:
         """Exercises that are on at that log time, by `site/KEY` or `rule/KEY`: the outcome that began each."""
-        return {order.removeprefix(DRILL): one for order, one in self.orders.items()
-                if order.startswith(DRILL) and one.stands and (one.until_us is None or one.until_us > now_us)}
+        return {order.removeprefix(DRILL_ORDER): one for order, one in self.orders.items()
+                if order.startswith(DRILL_ORDER) and one.stands and (one.until_us is None or one.until_us > now_us)}
 
     def answer(self, command_id: str, partitions: Iterable[int]) -> Outcome | None:
         """The one answer of all partitions that were asked; None while some are silent.
@@ -100,4 +98,4 @@ class Outcomes:
 
 def _order(outcome: Outcome) -> str:
     """What it begins or ends; outcomes from before this was told name their gate."""
-    return f"{GATE}{outcome.place}" if outcome.command in GATE_COMMANDS else outcome.standing_order
+    return f"{GATE_ORDER}{outcome.place}" if outcome.command in GATE_COMMANDS else outcome.standing_order
