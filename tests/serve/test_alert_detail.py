@@ -3,6 +3,8 @@
 
 import ast
 import re
+from collections.abc import Iterator
+from importlib import import_module
 from importlib.resources import files
 
 import pytest
@@ -166,14 +168,26 @@ def test_an_exercise_is_begun_and_ended_on_the_page(broker: MockBroker, chromium
 
 
 def refusals() -> set[str]:
-    """What the fold says where it refuses a command."""
+    """What the fold says where it refuses a command; constants of the module within a text are filled in."""
     found = set[str]()
     for path in sorted((ROOT / "streams" / "core").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "RefusedCommandError":
-                found |= {one.value for part in node.args for one in ast.walk(part)
-                          if isinstance(one, ast.Constant) and isinstance(one.value, str)}
+                names = vars(import_module(f"streams.core.{path.stem}"))
+                found |= {text for part in node.args for text in _texts(part, names)}
     return found
+
+
+def _texts(part: ast.AST, names: dict[str, object]) -> Iterator[str]:
+    if isinstance(part, ast.JoinedStr):
+        yield "".join(next(_texts(one, names)) for one in part.values)
+    elif isinstance(part, ast.FormattedValue) and isinstance(part.value, ast.Name):
+        yield str(names[part.value.id])
+    elif isinstance(part, ast.Constant) and isinstance(part.value, str):
+        yield part.value
+    else:
+        for one in ast.iter_child_nodes(part):
+            yield from _texts(one, names)
 
 
 def test_every_refusal_of_an_order_of_the_page_has_dutch_words() -> None:
