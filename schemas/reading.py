@@ -2,8 +2,9 @@
 """The columnar reading batch: the one inner wire format, Arrow IPC with nine columns."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import IntEnum
+from operator import attrgetter
 from typing import Any, Self
 
 import numpy as np
@@ -143,18 +144,19 @@ class Batch:
         """All readings of `batches`, in their order."""
         if not batches:
             return cls.empty()
-        return cls(*(
-            np.concatenate([getattr(batch, field.name) for batch in batches]) for field in fields(cls)
-        ))
+        return cls(*map(np.concatenate, zip(*map(_COLUMNS, batches), strict=True)))
 
     def take(self, at: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> "Batch":
         """The readings at the given positions, or where a mask is true."""
-        return Batch(*(getattr(self, field.name)[at] for field in fields(self)))
+        return Batch(*(column[at] for column in _COLUMNS(self)))
 
     @property
     def end(self) -> npt.NDArray[np.int64]:
         """End of each interval (or the instant), microseconds since 1970, UTC."""
         return self.begin + self.span_ms.astype(np.int64) * 1000
+
+
+_COLUMNS = attrgetter(*_DTYPES)
 
 
 def encode_batch(batch: Batch) -> bytes:

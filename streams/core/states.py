@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """States between samples: how many people each zone's cameras count at a step of the 10 s grid."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,9 +109,15 @@ def _means_within(slots: Slots, channels: npt.NDArray[np.intp], samples: int, st
     until = np.full(len(channels), step_us, np.int64)
     weighted, time = np.zeros(len(until)), np.zeros(len(until), np.int64)
     for begin, value in slots.newest_first(channels, until, samples):  # each holds until the one after it
-        inside = (begin >= start_us) & (begin < until)
-        held_us = np.where(inside & ~np.isnan(value), until - begin, 0)
-        weighted += np.where(held_us > 0, value, 0.0) * held_us
+        held_us = until - begin
+        if int(np.minimum.reduce(held_us)) > 0 and int(np.minimum.reduce(begin)) >= start_us and not math.isnan(
+                np.minimum.reduce(value)):  # nearly always: every channel has a sample there
+            weighted += value * held_us
+            until = begin
+        else:
+            inside = (begin >= start_us) & (begin < until)
+            held_us = np.where(inside & ~np.isnan(value), held_us, 0)
+            weighted += np.where(held_us > 0, value, 0.0) * held_us
+            until = np.where(inside, begin, until)
         time += held_us
-        until = np.where(inside, begin, until)
     return np.where(time > 0, weighted / np.maximum(time, 1), np.nan)

@@ -24,16 +24,17 @@ from streams.worker.credentials import broker_credentials
 from streams.worker.effects import Outgoing, dead_letter, in_messages, outgoing
 from streams.worker.folds import Fold, Folds
 from streams.worker.gaps import Gap, gap_letter, log_time_text
-from streams.worker.lean import QuietMonitor, Untouched, batches
+from streams.worker.lean import QuietMonitor, Untouched
 from streams.worker.offsets import OwnOffsetsTransport
 from streams.worker.publish import Publisher
 from streams.worker.restore import Restorer
 
-BATCH_MESSAGES = 512
-"""Messages are taken in batches for speed; they are folded one by one all the same."""
+IDLE_S = 1.0
+"""How often Faust looks whether it is to stop while no message comes."""
 AT_ONCE_S = 0.02
 """After so long effects, heartbeats and snapshots have their turn: messages that pass much time take long."""
-BUFFER_MESSAGES = 2_048
+BUFFER_BUNDLES = 4
+"""Read ahead of the fold; a bundle is what one fetch brought of a partition, some `MESSAGE_BYTES` at most."""
 MOCK_SESSION_S = 6.0
 """The mock cluster lets a new member wait that long."""
 SEND_S = 120.0
@@ -71,7 +72,7 @@ def make_app(settings: Settings, city: City, folds: Folds, instance: str, data_f
         broker_session_timeout=MOCK_SESSION_S if kafka.mock else settings.worker.session_s, broker_request_timeout=40.0,
         broker_heartbeat_interval=2.0 if kafka.mock else 1.0,
         broker_commit_livelock_soft_timeout=NEVER_S, stream_processing_timeout=NEVER_S,
-        stream_wait_empty=False, stream_buffer_maxsize=BUFFER_MESSAGES,
+        stream_wait_empty=False, stream_buffer_maxsize=BUFFER_BUNDLES,
         producer_linger=0.005, producer_max_batch_size=65_536, producer_max_request_size=SNAPSHOT_BYTES,
         producer_compression_type="zstd", producer_request_timeout=SEND_S,
         topic_allow_declare=False, topic_disable_leader=True,
@@ -109,20 +110,19 @@ class FoldingWorker:
 
     async def fold(self, stream: Any) -> None:
         """The agent. Nothing leaves it but by ending the process: Faust would drop the batch and go on."""
-        async for events in batches(stream, BATCH_MESSAGES):
-            failure = await self._failure_of(events)
+        async for events in stream.noack_take(1, within=IDLE_S):
+            failure = await self._failure_of(events[0].message)
             if failure is not None:
                 log.critical("worker ends", reason=str(failure))
                 await self._app.crash(failure)
                 await asyncio.Event().wait()
 
-    async def _failure_of(self, events: list[Any]) -> DrukteError | None:
-        place = ""
+    async def _failure_of(self, bundle: Any) -> DrukteError | None:
+        record = bundle.value[0]
         try:
             began_s = time.monotonic()
-            for event in events:
-                place = f"{event.message.topic}[{event.message.partition}]@{event.message.offset}"
-                await self._take(event.message)
+            for record in bundle.value:
+                await self._take(record, bundle.generation_id)
                 if time.monotonic() - began_s >= AT_ONCE_S:
                     await asyncio.sleep(0)
                     began_s = time.monotonic()
@@ -132,6 +132,7 @@ class FoldingWorker:
             # Its text may hold a value that nobody is to see: the kind and the place have to do.
             frames = traceback.extract_tb(error.__traceback__)[-4:]
             lines = " < ".join(f"{frame.filename}:{frame.lineno}" for frame in reversed(frames))
+            place = f"{record.topic}[{record.partition}]@{record.offset}"
             return FatalError(f"{place}: {type(error).__name__} at {lines}; this is a bug")
         return None
 
@@ -157,42 +158,42 @@ class FoldingWorker:
                 ))
         self._watched = {fold.number: fold.next_offset for fold in folds}
 
-    async def _take(self, message: Any) -> None:
-        fold = self._folds.get(message.partition)
-        if fold is None or message.generation_id != self._app.consumer_generation_id:
+    async def _take(self, record: Any, generation: int) -> None:
+        fold = self._folds.get(record.partition)
+        if fold is None or generation != self._app.consumer_generation_id:
             # From before a rebalance; whoever holds the partition now reads it again.
             self.counters["stale"] += 1
             return
-        if message.offset < fold.next_offset:
+        if record.offset < fold.next_offset:
             self.counters["repeated"] += 1
             return
-        if message.offset > fold.next_offset:
-            await self._check_log_begins_at(fold, message.offset)
-        size = len(message.value or b"")
-        place = (message.topic, fold.number, message.offset)
-        append_us = round(message.timestamp * 1000) * 1000
+        if record.offset > fold.next_offset:
+            await self._check_log_begins_at(fold, record.offset)
+        size = len(record.value or b"")
+        place = (record.topic, fold.number, record.offset)
+        append_us = record.timestamp * 1000
         try:
-            decoded = await self._resolved(decode_log(list(message.headers or ()), message.value))
+            decoded = await self._resolved(decode_log(record.headers, record.value))
             if self._folds.get(fold.number) is not fold:
                 self.counters["stale"] += 1  # taken away while its city version was read
                 return
             self._folds.place_in_time(fold, decoded, append_us)
-            effects = fold.state.step(_not_of_another_start(fold, message.offset, decoded), append_us)
+            effects = fold.state.step(_not_of_another_start(fold, record.offset, decoded), append_us)
         except RefusedError as refused:
             self.counters["refused"] += 1
             log.warning("message refused", reason=str(refused.reason), partition=fold.number,
-                        offset=message.offset, size=size)
+                        offset=record.offset, size=size)
             letters = [dead_letter(refused, place, size, append_us)]
         else:
             letters = [
-                outgoing(effect, fold.number, message.offset, position)
+                outgoing(effect, fold.number, record.offset, position)
                 for position, effect in enumerate(in_messages(effects))
             ]
             if (gap := fold.gap) is not None:
                 letters.append(self._passed(gap, fold, append_us))
-        fold.advance(message.offset, len(letters))
+        fold.advance(record.offset, len(letters))
         for letter in letters:
-            await self._send(letter, fold, message.offset)
+            await self._send(letter, fold, record.offset)
 
     async def _resolved(self, message: LogMessage) -> LogMessage:
         """With the content of the city version that the message is about, if it is."""

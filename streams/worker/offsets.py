@@ -6,27 +6,26 @@ finds the flow suspended. Pinned versions and tests/worker/test_contract.py guar
 """
 
 import asyncio
-from collections.abc import Coroutine, Generator, Mapping
-from types import coroutine
+from collections.abc import Mapping
 from typing import Any, cast
 
 import faust
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
-from mode.services import WaitResults
 from yarl import URL
 
 from schemas.log import Topic
 from streams.worker.adoption import Adopter
 from streams.worker.extent import Extent
 from streams.worker.folds import Folds
+from streams.worker.lean import BundlingConsumer
 from streams.worker.restore import Restorer
 
 SEEK_S = 30.0
 """Well below the request time-out: a seek that outlasts that one leaves Faust idle without a word."""
 
 
-class OwnOffsetsConsumer(driver.Consumer):
+class OwnOffsetsConsumer(BundlingConsumer):
     """Seeks each assigned partition to what its fold expects.
 
     A partition without a fold goes on at its newest snapshot that fits, else at the earliest offset with empty
@@ -47,26 +46,6 @@ class OwnOffsetsConsumer(driver.Consumer):
                 await self.app.crash(error)
                 raise
 
-    async def wait_first(self, *awaited: Any, **limit: Any) -> WaitResults:
-        """As Faust's, but what the first of several can do at once is done without a task.
-
-        Faust hands each message over this way and makes four tasks for it, which takes longer than all else it
-        does. A hand-over that has to wait still ends when the flow is suspended.
-        """
-        first, *others = awaited
-        if not (others and asyncio.iscoroutine(first)):
-            return await super().wait_first(*awaited, **limit)
-        try:
-            waits_for = first.send(None)
-        except BaseException as end:
-            for other in others:
-                if asyncio.iscoroutine(other):
-                    other.close()
-            if isinstance(end, StopIteration):
-                return WaitResults([first], [end.value], False)
-            raise
-        return await super().wait_first(_rest_of(first, waits_for), *others, **limit)
-
     async def _seek_to_folds(self) -> dict[TP, int]:
         transport = cast("OwnOffsetsTransport", self.transport)
         folds = transport.folds
@@ -86,25 +65,6 @@ class OwnOffsetsConsumer(driver.Consumer):
         if offsets:
             await self.seek_wait(offsets)
         return offsets
-
-
-async def _rest_of(begun: Coroutine[Any, Any, Any], waits_for: Any) -> Any:
-    """Go on with a coroutine that was begun and waits for something."""
-    return await _resumed(begun, waits_for)
-
-
-@coroutine
-def _resumed(begun: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any, Any, Any]:
-    try:
-        while True:
-            try:
-                given = yield waits_for
-            except BaseException as error:  # noqa: BLE001  # it is the coroutine's to handle
-                waits_for = begun.throw(error)
-            else:
-                waits_for = begun.send(given)
-    except StopIteration as end:
-        return end.value
 
 
 class OwnOffsetsTransport(driver.Transport):

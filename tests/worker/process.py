@@ -37,6 +37,9 @@ HELD_ALERTS = "held-alerts"
 STUCK = "stuck"
 """The consumer gets messages no further than to itself."""
 
+FULL_BUFFER = "full-buffer"
+"""Each fetch brings little, and the fold begins when as much is read ahead as may be."""
+
 NO_SNAPSHOTS = "no-snapshots"
 """Nobody can say whether there are snapshots."""
 
@@ -74,6 +77,9 @@ def main(order: Order) -> int:
     if STUCK in order.wishes:
         FoldingWorker._take = _take_nothing  # type: ignore[method-assign,assignment]  # the flow that stopped
         app.WATCH_S = 0.5
+    if FULL_BUFFER in order.wishes:
+        app.MESSAGE_BYTES = 1  # type: ignore[attr-defined]  # imported there
+        FoldingWorker.fold = _fold_when_full  # type: ignore[method-assign,assignment]  # the slow fold
     if NO_SNAPSHOTS in order.wishes:
         Restorer.restore = _unreadable  # type: ignore[method-assign,assignment]  # the topic is mute
     settings = Settings(city=Path("unused.toml"), kafka=order.kafka, worker=order.worker)
@@ -96,8 +102,17 @@ def _unreadable(restorer: Restorer, extents: Mapping[int, Extent]) -> dict[int, 
     raise TransientError("topic snapshots does not answer")
 
 
-async def _take_nothing(worker: FoldingWorker, message: Any) -> None:
-    del worker, message
+async def _take_nothing(worker: FoldingWorker, record: Any, generation: int) -> None:
+    del worker, record, generation
+
+
+_fold: Any = FoldingWorker.fold
+
+
+async def _fold_when_full(worker: FoldingWorker, stream: Any) -> None:
+    while not stream.channel.queue.full():  # noqa: ASYNC110  # the queue has no event to wait for
+        await asyncio.sleep(0.01)
+    await _fold(worker, stream)
 
 
 _send: Any = FoldingWorker._send

@@ -13,16 +13,16 @@ from typing import Any
 import faust
 import pytest
 from faust.exceptions import FaustError, ProducerSendError
-from faust.transport.drivers.aiokafka import Producer
+from faust.transport.drivers.aiokafka import Consumer, Producer
 from faust.types.enums import ProcessingGuarantee
 
 from schemas.errors import FatalError
 from schemas.log import Topic
 from streams.settings import KafkaSettings, Settings
 from streams.topics import SNAPSHOT_BYTES
-from streams.worker.app import make_app
+from streams.worker.app import IDLE_S, make_app
 from streams.worker.folds import Folds
-from streams.worker.lean import batches
+from streams.worker.lean import BundlingConsumer
 from streams.worker.offsets import OwnOffsetsConsumer, OwnOffsetsTransport
 from tests.cities import small_city
 from tests.conftest import ROOT
@@ -132,14 +132,24 @@ def test_faust_uses_our_consumer(tmp_path: Path) -> None:
     assert [f"{url.host}:{url.port}" for url in transport.url] == ["127.0.0.1:1", "127.0.0.1:2"]
 
 
-def test_events_come_in_batches_in_their_order_unacknowledged(tmp_path: Path) -> None:
+def test_what_bundles_the_messages_of_a_fetch_fits_into_faust() -> None:
+    for name, parameters in {
+        "_getmany": ["active_partitions", "timeout"], "_to_message": ["tp", "record"], "on_buffer_full": ["tp"],
+    }.items():
+        ours, of_faust = (list(inspect.signature(getattr(owner, name)).parameters)[1:]
+                          for owner in (OwnOffsetsConsumer, Consumer))
+        assert ours == of_faust == parameters
+        assert name in vars(BundlingConsumer)
+
+
+def test_events_come_one_by_one_in_their_order_unacknowledged(tmp_path: Path) -> None:
     app = faust.App("contract", store="memory://", datadir=str(tmp_path), key_serializer="raw",
                     value_serializer="raw")
     taken: list[list[Any]] = []
-    sent, most = 30, 4
+    sent = 30
 
     async def collect(stream: Any) -> None:
-        async for events in batches(stream, most):
+        async for events in stream.noack_take(1, within=IDLE_S):
             await asyncio.sleep(0)  # what is folded may have to wait
             taken.append(events)
 
@@ -156,7 +166,7 @@ def test_events_come_in_batches_in_their_order_unacknowledged(tmp_path: Path) ->
     asyncio.get_event_loop().run_until_complete(offer())
     consumer: Any = app.consumer
     consumer._thread.thread_loop.close()  # it was made, but never started
-    assert max(map(len, taken)) == most
+    assert set(map(len, taken)) == {1}
     seen = [event for events in taken for event in events]
     assert all(isinstance(event, faust.Event) for event in seen)
     assert [event.message.offset for event in seen] == list(range(sent))

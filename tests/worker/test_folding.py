@@ -2,7 +2,6 @@
 """What a broker in memory cannot be made to do: cut its log, deliver stale messages, fall silent."""
 
 import asyncio
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,46 +44,51 @@ class _App:
 
 
 @dataclass
-class _Message:
+class _Record:
     offset: int
-    generation_id: int
     headers: Headers
     value: bytes
-    timestamp: float = 1_780_000_000.0
+    timestamp: int = 1_780_000_000_000
     topic: str = SITE_LOG
     partition: int = 1
 
 
 @dataclass
+class _Bundle:
+    value: list[_Record]
+    generation_id: int = GENERATION
+
+
+@dataclass
 class _Event:
-    message: _Message
+    message: _Bundle
 
 
 class _Stream:
-    """Yields one batch, then waits as a real stream does."""
+    """Yields bundles one by one, then waits as a real stream does."""
 
-    def __init__(self, events: list[_Event]) -> None:
-        self._events = events
-        self.channel = self
-        self.queue: asyncio.Queue[_Event] = asyncio.Queue()
+    def __init__(self, *bundles: _Bundle) -> None:
+        self._bundles = bundles
 
-    async def noack_take(self, _: int, within: float) -> Any:
+    async def noack_take(self, most: int, within: float) -> Any:
         del within
-        yield self._events
+        assert most == 1
+        for bundle in self._bundles:
+            yield [_Event(bundle)]
 
 
-def _events(offsets: Iterable[int], generation: int = GENERATION) -> list[_Event]:
+def _records(*offsets: int) -> list[_Record]:
     headers, value = encode_log(LogMessage(Kind.TICK, 1_780_000_000_000_000, Clock.WALL, 1, "gateway", "x/1"))
-    return [_Event(_Message(offset, generation, headers, value)) for offset in offsets]
+    return [_Record(offset, headers, value) for offset in offsets]
 
 
-def _folded(app: _App, events: list[_Event], begin: int = 0) -> tuple[FoldingWorker, Folds]:
+def _folded(app: _App, *bundles: _Bundle, begin: int = 0) -> tuple[FoldingWorker, Folds]:
     folds = Folds(small_city(), 4)
     folds.begin(1, begin)
     worker = FoldingWorker(app, folds)  # type: ignore[arg-type]  # a stand-in
 
     async def fold() -> None:
-        folding = asyncio.create_task(worker.fold(_Stream(events)))
+        folding = asyncio.create_task(worker.fold(_Stream(*bundles)))
         while not folding.done() and not app.crashes:
             await asyncio.wait({folding}, timeout=0.01)
         folding.cancel()
@@ -101,7 +105,7 @@ def _next_offset(folds: Folds) -> int:
 
 def test_messages_are_folded_in_order_and_repeats_once() -> None:
     app = _App()
-    worker, folds = _folded(app, _events([0, 1, 1, 0, 2]))
+    worker, folds = _folded(app, _Bundle(_records(0, 1, 1)), _Bundle(_records(0, 2)))
     assert _next_offset(folds) == 3
     assert worker.counters["repeated"] == 2
     assert not app.crashes
@@ -109,22 +113,22 @@ def test_messages_are_folded_in_order_and_repeats_once() -> None:
 
 def test_what_else_the_worker_has_to_do_gets_its_turn_within_a_batch() -> None:
     """A backlog that passes hours of log time a message would else let heartbeats and effects wait for its end."""
-    events, empty = [], 2  # the city has no site in that partition
+    records, empty = [], 2  # the city has no site in that partition
     for offset in range(12):
         tick = LogMessage(Kind.TICK, 1_780_000_000_000_000 + offset * 7_200_000_000, Clock.SIMULATED, 1, "gateway", "1")
-        events.append(_Event(_Message(offset, GENERATION, *encode_log(tick), partition=empty)))
+        records.append(_Record(offset, *encode_log(tick), partition=empty))
     folds = Folds(small_city(), 4)
     folds.begin(empty, 0)
     worker = FoldingWorker(_App(), folds)  # type: ignore[arg-type]  # a stand-in
     seen: set[int] = set()
 
     async def look() -> None:
-        while (fold := folds.get(empty)) is not None and fold.next_offset < len(events):
+        while (fold := folds.get(empty)) is not None and fold.next_offset < len(records):
             seen.add(fold.next_offset)
             await asyncio.sleep(0)  # one round of the event loop is what is asked
 
     async def both() -> None:
-        folding = asyncio.create_task(worker.fold(_Stream(events)))
+        folding = asyncio.create_task(worker.fold(_Stream(_Bundle(records))))
         await look()
         await folding
 
@@ -134,9 +138,9 @@ def test_what_else_the_worker_has_to_do_gets_its_turn_within_a_batch() -> None:
 
 def test_messages_of_an_older_assignment_and_of_other_partitions_are_left_alone() -> None:
     app = _App()
-    foreign = _events([40])
-    foreign[0].message.partition = 3
-    worker, folds = _folded(app, _events([9, 10], GENERATION - 1) + foreign)
+    foreign = _records(40)
+    foreign[0].partition = 3
+    worker, folds = _folded(app, _Bundle(_records(9, 10), GENERATION - 1), _Bundle(foreign))
     assert _next_offset(folds) == 0
     assert worker.counters["stale"] == 3
     assert not app.crashes
@@ -144,7 +148,7 @@ def test_messages_of_an_older_assignment_and_of_other_partitions_are_left_alone(
 
 def test_a_log_that_was_cut_meanwhile_may_begin_later() -> None:
     app = _App(_Consumer(begins_at=20))
-    _, folds = _folded(app, _events([20, 21]), begin=5)
+    _, folds = _folded(app, _Bundle(_records(20, 21)), begin=5)
     assert _next_offset(folds) == 22
     assert not app.crashes
 
@@ -152,7 +156,7 @@ def test_a_log_that_was_cut_meanwhile_may_begin_later() -> None:
 @pytest.mark.parametrize(("begins_at", "offsets"), [(5, [6]), (0, [5, 7]), (7, [5, 7])])
 def test_any_other_hole_is_fatal(begins_at: int, offsets: list[int]) -> None:
     app = _App(_Consumer(begins_at=begins_at))
-    _folded(app, _events(offsets), begin=5)
+    _folded(app, _Bundle(_records(*offsets)), begin=5)
     crash, = app.crashes
     assert isinstance(crash, FatalError)
     assert "messages are missing" in str(crash)
@@ -160,7 +164,7 @@ def test_any_other_hole_is_fatal(begins_at: int, offsets: list[int]) -> None:
 
 def test_a_consumer_that_stands_still_before_waiting_messages_is_fatal() -> None:
     app = _App(_Consumer(ends_at=3))
-    worker, _ = _folded(app, _events([0, 1]))
+    worker, _ = _folded(app, _Bundle(_records(0, 1)))
     asyncio.run(worker.watch())
     assert not app.crashes
     asyncio.run(worker.watch())
@@ -169,7 +173,7 @@ def test_a_consumer_that_stands_still_before_waiting_messages_is_fatal() -> None
 
 def test_a_consumer_without_waiting_messages_or_in_a_rebalance_is_well() -> None:
     app = _App(_Consumer(ends_at=2))
-    worker, _ = _folded(app, _events([0, 1]))
+    worker, _ = _folded(app, _Bundle(_records(0, 1)))
     for _ in range(3):
         asyncio.run(worker.watch())
     app.consumer.ends_at = 3
@@ -180,6 +184,6 @@ def test_a_consumer_without_waiting_messages_or_in_a_rebalance_is_well() -> None
 
 
 def test_a_revoked_partition_is_forgotten() -> None:
-    worker, folds = _folded(_App(), _events([0]))
+    worker, folds = _folded(_App(), _Bundle(_records(0)))
     asyncio.run(worker.on_revoked(None, {TP(SITE_LOG, 1), TP(SITE_LOG, 2)}))
     assert folds.held() == []

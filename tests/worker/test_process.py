@@ -23,7 +23,16 @@ from tests.cities import small_city
 from tests.conftest import ROOT
 from tests.gateway.mock_broker import MockBroker, headers
 from tests.services.process import leashed
-from tests.worker.process import FAILING_FOLD, HELD_ALERTS, HIDDEN, LOST_MESSAGE, NO_SNAPSHOTS, STUCK, Order
+from tests.worker.process import (
+    FAILING_FOLD,
+    FULL_BUFFER,
+    HELD_ALERTS,
+    HIDDEN,
+    LOST_MESSAGE,
+    NO_SNAPSHOTS,
+    STUCK,
+    Order,
+)
 
 CITY = small_city()
 PARTITION = partition_of_site(CITY.ids[IdKind.SITE]["centrum"], MOCK_PARTITIONS)
@@ -85,6 +94,16 @@ def test_readings_become_live_rows_and_a_killed_worker_says_the_same_again(broke
         both = broker.read(Topic.LIVE, lambda found: _zone_rows(found) >= 2 * 4 + 1)
     again = [_identity(one) for one in both[len(first):]]
     assert again[:len(first)] == [_identity(one) for one in first]
+
+
+def test_a_fold_that_lags_behind_what_is_read_loses_and_repeats_nothing(broker: MockBroker) -> None:
+    for step in range(30):
+        _write_readings(broker, range(step, step + 1))
+    with _worker(broker, FULL_BUFFER):
+        lagging = broker.read(Topic.LIVE, lambda found: _zone_rows(found) >= 4)
+    with _worker(broker):
+        both = broker.read(Topic.LIVE, lambda found: _zone_rows(found) >= 2 * 4)
+    assert [_identity(one) for one in both[len(lagging):]] == [_identity(one) for one in lagging]
 
 
 def test_a_stopped_worker_leaves_a_snapshot_and_the_next_one_goes_on_there(broker: MockBroker) -> None:
