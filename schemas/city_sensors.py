@@ -122,8 +122,9 @@ def _place_faults(path: str, metric: Metric, measure: Measure, sensor: Sensor) -
 
 def _view_area_faults(file: CityFile) -> Iterator[Fault]:
     seen_m2: dict[str, float] = {}
+    people = Metric.PEOPLE.key
     for sensor in file.sensors.values():
-        measure = sensor.measures.get(Metric.PEOPLE.key)
+        measure = sensor.measures.get(people)
         if sensor.zone in file.zones and sensor.status is SensorStatus.ACTIVE and measure is not None:
             seen_m2[sensor.zone] = seen_m2.get(sensor.zone, 0.0) + (measure.view_area_m2 or 0.0)
     for key, area_m2 in seen_m2.items():

@@ -3,13 +3,13 @@
 
 import datetime as dt
 import math
-import tomllib
 from collections.abc import Iterator
 from enum import StrEnum
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin
 
 import msgspec
+import tomli
 
 from schemas.city import CityFile
 from schemas.city_fault import CityFaultsError, Fault, key_path, meant
@@ -36,11 +36,11 @@ def typed_city_file(toml: bytes) -> CityFile:
 
 def _document(toml: bytes) -> dict[str, Any]:
     try:
-        return tomllib.loads(toml.decode())
+        return tomli.loads(toml.decode())
     except UnicodeDecodeError as error:
         line = toml.count(b"\n", 0, error.start) + 1
         raise CityFaultsError([Fault(f"line {line}", "is not UTF-8; save the file as UTF-8")]) from None
-    except tomllib.TOMLDecodeError as error:
+    except tomli.TOMLDecodeError as error:
         raise CityFaultsError([Fault("", f"is no TOML: {error}; correct it there")]) from None
 
 

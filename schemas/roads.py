@@ -57,6 +57,8 @@ class RoadTable:
 
 def road_keys(roads: RoadTable, kind: IdKind) -> list[str]:
     """The companion's keys of a kind (site, zone or sensor), each once, in the order of the table."""
+    if not len(roads):
+        return []  # without loading what pyarrow needs for it
     keys: list[str] = roads.table.column(kind.value).unique().to_pylist()
     return keys
 

@@ -63,8 +63,7 @@ def _profile_defects(content: bytes) -> list[dict[str, Any]]:
 
 def _profile_faults(content: bytes) -> "list[Fault]":
     """Faults of the profiles of a TOML document; of a whole city file nothing else is looked at."""
-    import tomllib
-
+    import tomli
     import tomlkit
 
     from schemas.city_fault import CityFaultsError, Fault, key_path
@@ -72,8 +71,8 @@ def _profile_faults(content: bytes) -> "list[Fault]":
     from schemas.errors import DrukteError
     from schemas.level_check import profile_faults
     try:
-        document = tomllib.loads(content.decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        document = tomli.loads(content.decode())
+    except (UnicodeDecodeError, tomli.TOMLDecodeError) as error:
         raise DrukteError(f"is no TOML: {error}; correct it there") from None
     if not document.get("profiles"):
         return [Fault("profiles", "is missing; write each profile as [profiles.NAME]")]

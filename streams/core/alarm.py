@@ -157,7 +157,7 @@ class Alarm:
         ahead = self.ahead.at_quarter(quarter_us, (low, high))
         if ahead.rows.num_rows:
             self._rows[LiveTable.OUTLOOK].append(ahead.rows)
-        self.book.know_next(ahead.low_min, ahead.high_min)
+        self.book.know_next(ahead.next_level, ahead.next_us)
         told: list[Transition] = []
         zones = np.arange(len(low))
         for (level, lead_min), numbers in self._forecast_cases.items():

@@ -14,12 +14,13 @@ from schemas.roads import ANY_VEHICLE
 from schemas.rules import EVERYWHERE, GRID_KINDS, KINDS, Rule, RuleKind
 from streams.core.adoption import adopt, ended
 from streams.core.alerting import FIRST_OPEN, Case, Change, Parameters
-from streams.core.layout import Layout, PlaceKind
+from streams.core.layout import MINUTE_US, Layout, PlaceKind
 from streams.core.levels import ZoneFigures
 from streams.core.moves import Moves
 from streams.core.zone_windows import NO_VALUE
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 _KINDS_ON: dict[str, tuple[PlaceKind, ...]] = {
     "zone": (PlaceKind.ZONE,), "gate": (PlaceKind.GATE,), "road": (PlaceKind.ROAD,), "place": tuple(PlaceKind),
 }
@@ -102,14 +103,16 @@ class CaseBook:
         Cases that are not wholly at rest: only they and those that are over need a look.
     drilled : list of str
         `site/KEY` and `rule/KEY` of exercises that are on.
-    next_min : float64 array [2, zone]
-        Earliest and latest minutes to each zone's next level, as last looked ahead; NaN where nobody can say.
+    next_level : int64 array over zones
+        The level above the one at which each zone was when it was last looked ahead.
+    next_us : float64 array [2, zone]
+        Earliest and latest log time at which it is reached; NaN where nobody can say.
     is_muted : callable of (int, int)
         Whether an operator has suppressed what the case of this number is about, at that log time: the desk answers.
         An alert that opens then is suppressed from its first transition on, so that nobody is told in between.
     """
 
-    STATE = ("cases", "busy", "drilled", "next_min")
+    STATE = ("cases", "busy", "drilled", "next_level", "next_us")
 
     def __init__(self, city: City, layout: Layout, figures: ZoneFigures) -> None:
         self._city, self._layout, self._figures = city, layout, figures
@@ -119,11 +122,12 @@ class CaseBook:
         self.busy = np.zeros(len(self.entries), np.bool_)
         self.drilled: list[str] = []
         self.is_muted: Callable[[int, int], bool] = lambda _number, _now_us: False
-        self.next_min = np.full((2, len(figures.area_m2)), np.nan)
+        self.next_level = np.zeros(len(figures.area_m2), np.int64)
+        self.next_us = np.full((2, len(figures.area_m2)), np.nan)
 
-    def know_next(self, low_min: Floats, high_min: Floats) -> None:
-        """Take in how many minutes each zone's next level is away."""
-        self.next_min = np.stack([low_min, high_min])
+    def know_next(self, next_level: Ints, next_us: Floats) -> None:
+        """Take in when each zone reaches its next level, as it was just looked ahead."""
+        self.next_level, self.next_us = next_level, next_us
 
     def of_kinds(self, kinds: Iterable[RuleKind]) -> npt.NDArray[np.intp]:
         """Numbers of the entries of some kinds."""
@@ -187,8 +191,8 @@ class CaseBook:
         new, was = np.array(stays, np.intp).reshape(-1, 2).T
         self.busy[new] = old.busy[was]
         self.drilled = old.drilled
-        new_zone, was_zone = moves.zones(self.next_min.shape[1])
-        self.next_min[:, new_zone] = old.next_min[:, was_zone]
+        new_zone, was_zone = moves.zones(len(self.next_level))
+        self.next_level[new_zone], self.next_us[:, new_zone] = old.next_level[was_zone], old.next_us[:, was_zone]
         gone = [old.cases[number] for number in held.values()]
         return new, was, [
             ended(case.last, Cause.CITY, moves.at_us) for case in gone if case.open and case.last is not None]
@@ -236,7 +240,7 @@ class CaseBook:
         is_zone = self._layout.place_kind[entry.place] == PlaceKind.ZONE
         capacity = float(self._figures.capacity[entry.place]) if is_zone else np.nan
         known = not np.isnan(capacity) and shown.people_low >= 0
-        soonest, latest = self.next_min[:, entry.place] if is_zone else (np.nan, np.nan)
+        soonest_min, latest_min = self._minutes_to_next(entry.place, shown, at_us) if is_zone else (None, None)
         return Transition(
             alert_id=case.alert_id, seq=case.seq, site=self.site(number), place=self.place(number), rule=entry.key,
             severity=entry.rule.severity, measure=_measure(entry.rule),
@@ -254,8 +258,15 @@ class CaseBook:
             city_version=self._city.version, cause=change.cause, opened_at_us=case.opened_at_us, at_us=at_us,
             low=_or_none(shown.low), high=_or_none(shown.high), limit=_or_none(entry.rule.raising),
             trend=None if np.isnan(shown.trend) else int(shown.trend),
-            next_low_min=_or_none(soonest), next_high_min=_or_none(latest), reached=case.raised, method=METHOD,
+            next_low_min=soonest_min, next_high_min=latest_min, reached=case.raised, method=METHOD,
         )
+
+    def _minutes_to_next(self, zone: int, shown: Shown, at_us: int) -> tuple[float | None, float | None]:
+        """From `at_us` on; None where nobody can say, and where the zone is at that level already."""
+        if shown.people_high >= 0 and (shown.people_high >= self._figures.people[zone]).sum() >= self.next_level[zone]:
+            return None, None
+        soonest_us, latest_us = self.next_us[:, zone].tolist()
+        return _minutes_left((soonest_us - at_us) / MINUTE_US, (latest_us - at_us) / MINUTE_US)
 
     def _profile(self, place: int, *, is_zone: bool) -> str:
         zone = self._city.file.zones.get(self._layout.place_key[place]) if is_zone else None
@@ -271,6 +282,13 @@ def _or_none(value: float) -> float | None:
     return None if np.isnan(value) else round(float(value), 3)
 
 
+def _minutes_left(soonest_min: float, latest_min: float) -> tuple[float | None, float | None]:
+    """A range of minutes that goes by; once it is over it said too much: nobody can say."""
+    if not latest_min > 0:
+        return None, None
+    return round(max(soonest_min, 0.0), 3), round(latest_min, 3)
+
+
 def _parameters(rule: Rule) -> Parameters:
     return Parameters(
         rule.level, rule.raise_after, rule.clear_after, rule.skip_levels, rule.flap_limit,
@@ -279,8 +297,13 @@ def _parameters(rule: Rule) -> Parameters:
 
 def _changed(case: Case, last: Transition, change: Change, at_us: int, by: By) -> Transition:
     """The last transition with the state and the flags of now."""
+    soonest_min, latest_min = last.next_low_min, last.next_high_min
+    if soonest_min is not None and latest_min is not None:
+        passed_min = (at_us - last.at_us) / MINUTE_US
+        soonest_min, latest_min = _minutes_left(soonest_min - passed_min, latest_min - passed_min)
     return replace(
         last, seq=case.seq, state_from=change.state_from, state_to=change.state_to, level_from=change.level_from,
         level_to=change.level_to, cause=change.cause, at_us=at_us, stale=case.stale, acknowledged=case.acknowledged,
         escalated=case.escalated, suppressed=case.suppressed, assigned=case.assigned,
+        next_low_min=soonest_min, next_high_min=latest_min,
         command_id=by.command_id, actor=by.actor, note_id=by.note_id)

@@ -285,9 +285,9 @@ def _mounting(city: City, layout: Layout, place: Places) -> list[tuple[str, str,
 def _view_sd(city: City, layout: Layout, zones: int) -> Floats:
     """Relative error of what the cameras of each zone say: the stated one, and more where they see only a part."""
     sd = np.full(zones, UNSTATED_VIEW_SD)
-    number = {layout.place_key[at]: at for at in range(zones)}
+    number, people = {layout.place_key[at]: at for at in range(zones)}, Metric.PEOPLE.key
     for sensor in city.file.sensors.values():
-        measure = sensor.measures.get(Metric.PEOPLE.key)
+        measure = sensor.measures.get(people)
         at = number.get(sensor.zone or "")
         if measure is not None and at is not None and (measure.error.sd or measure.error.bias):
             sd[at] = np.hypot(measure.error.sd, measure.error.bias)

@@ -375,10 +375,9 @@ def _arrays(city: City, places: list[_Place]) -> Layout:
 
 def gate_widths_m(city: City, found: Layout) -> npt.NDArray[np.float64]:
     """Over places: the effective width of a gate; NaN for other kinds."""
-    return np.array([
-        city.file.gates[key].width_m if kind == PlaceKind.GATE else np.nan
-        for key, kind in zip(found.place_key, found.place_kind, strict=True)
-    ])
+    width_m, gates = np.full(len(found.place_kind), np.nan), found.places_of(PlaceKind.GATE)
+    width_m[gates] = [city.file.gates[found.place_key[at]].width_m for at in gates]
+    return width_m
 
 
 def _gate_zones(city: City, places: list[_Place]) -> npt.NDArray[np.intp]:

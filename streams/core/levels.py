@@ -71,9 +71,9 @@ def _view_errors(file: CityFile, keys: list[str]) -> tuple[Floats, Floats]:
 
     They are taken to err the same way, as those of one maker do in the same light and crowd: nothing averages out.
     """
-    summed = dict.fromkeys(keys, np.zeros(3))
+    summed, people = dict.fromkeys(keys, np.zeros(3)), Metric.PEOPLE.key
     for sensor in file.sensors.values():
-        measure = sensor.measures.get(Metric.PEOPLE.key)
+        measure = sensor.measures.get(people)
         if sensor.zone in summed and measure is not None and sensor.status is SensorStatus.ACTIVE:
             error, view_m2 = measure.error, measure.view_area_m2 or 0.0
             sd = error.sd if error.sd or error.bias else UNSTATED_VIEW_SD

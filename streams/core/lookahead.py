@@ -53,13 +53,15 @@ class Ahead:
     ----------
     rows : RecordBatch
         As `schemas.live.OUTLOOK_SCHEMA`.
-    low_min, high_min : float64 arrays
-        Minutes to the next level, earliest and latest; NaN where nobody can say (or it is not ahead).
+    next_level : int64 array over zones
+        The level above the one at which each is.
+    next_us : float64 array [2, zone]
+        Earliest and latest log time at which it is reached; NaN where nobody can say (or it is not ahead).
     """
 
     rows: pa.RecordBatch
-    low_min: Floats
-    high_min: Floats
+    next_level: Ints
+    next_us: Floats
 
 
 class LookAhead:
@@ -194,8 +196,8 @@ class LookAhead:
         to_next = minutes_to(now[0], now[1], quantiles, limits)
         # Without a latest time the level may also not be reached at all: then nobody can say.
         told = (to_next.reach == Reach.RANGE) & ~np.isnan(to_next.latest_min)
-        minutes = [np.where(told, one, np.nan)[: self._zones] for one in (to_next.earliest_min, to_next.latest_min)]
-        return Ahead(self._rows(quarter_us, quantiles, limits), *minutes)
+        minutes = np.where(told, np.stack([to_next.earliest_min, to_next.latest_min]), np.nan)[:, : self._zones]
+        return Ahead(self._rows(quarter_us, quantiles, limits), level + 1, quarter_us + MINUTE_US * minutes)
 
     def _rows(self, quarter_us: int, quantiles: Floats, limits: Floats) -> pa.RecordBatch:
         told = []
@@ -232,8 +234,9 @@ def _plans(city: City, layout: Layout, sites: list[str], first_site: int, figure
 
 def _names(city: City, layout: Layout, place: Places, sites: list[str]) -> tuple[npt.NDArray[np.object_], Ints]:
     """Kind and number of each series."""
-    kinds = ["zone" if layout.place_kind[at] == PlaceKind.ZONE else "road" for at in place] + ["site"] * len(sites)
-    numbers = [int(layout.place_number[at]) for at in place] + [city.ids[IdKind.SITE][site] for site in sites]
+    is_zone = layout.place_kind[place] == PlaceKind.ZONE
+    kinds = ["zone" if one else "road" for one in is_zone.tolist()] + ["site"] * len(sites)
+    numbers = [*layout.place_number[place].tolist(), *(city.ids[IdKind.SITE][site] for site in sites)]
     return np.array(kinds, object), np.array(numbers, np.int64)
 
 

@@ -215,10 +215,10 @@ def road_figures(city: City, layout: Layout) -> RoadFigures:
     lanes = np.bincount(layout.channel_place[counting], minlength=len(layout.place_kind)).astype(np.int64)
     computed = {zone: str(kind).startswith("harmonic") for zone, kind in zip(
         city.roads.column("zone"), city.roads.column("computation"), strict=True)}
-    whole = [kind == PlaceKind.ROAD and name in ("", ANY_VEHICLE)
-             for kind, name in zip(layout.place_kind, layout.place_class, strict=True)]
+    whole = np.array([name in ("", ANY_VEHICLE) for name in layout.place_class], np.bool_)
+    whole &= (layout.place_kind == PlaceKind.ROAD) & (lanes > 0)
     harmonic = [computed.get(key, False) for key in layout.place_key]
-    return RoadFigures(lanes, np.array(whole, np.bool_) & (lanes > 0), np.array(harmonic, np.bool_))
+    return RoadFigures(lanes, whole, np.array(harmonic, np.bool_))
 
 
 def road_rows(layout: Layout, figures: RoadFigures, slots: Slots, usable: Mask, road: Places, start_us: Ints,

@@ -24,7 +24,7 @@ from streams.core.measures_taken import Clock
 from streams.core.step import Partition
 from streams.core.upgrades import UPGRADES, Kept
 
-STATE_VERSION = 5
+STATE_VERSION = 6
 """Rises whenever the state has other parts or another meaning; `streams.core.upgrades` then has one function more."""
 OLDEST_VERSION = min(UPGRADES)
 """From which an upgrade leads here."""

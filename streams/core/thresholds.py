@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """From level profiles and permitted capacities to thresholds in persons, snapped to band edges."""
 
+import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -58,8 +60,9 @@ def level_people(zone: Zone, profile: Profile) -> list[float]:
 def view_areas(file: CityFile) -> dict[str, float]:
     """Area in view of the counted people sensors, m2, for each zone that has one."""
     areas: dict[str, float] = {}
+    people = Metric.PEOPLE.key
     for sensor in file.sensors.values():
-        measure = sensor.measures.get(Metric.PEOPLE.key)
+        measure = sensor.measures.get(people)
         if sensor.zone is None or measure is None or sensor.status is not SensorStatus.ACTIVE:
             continue
         areas[sensor.zone] = areas.get(sensor.zone, 0.0) + (measure.view_area_m2 or 0.0)
@@ -86,32 +89,56 @@ def density_people(zone: Zone, rule: Rule) -> float:
 
 def zone_thresholds(file: CityFile) -> list[ZoneThresholds]:
     """Thresholds of every zone in which people are counted; the hysteresis is the smallest of its level rules."""
-    found = []
     areas = view_areas(file)
+    asked = []
     for key, zone in file.zones.items():
         profile = file.profiles.get(zone.profile)
         if zone.facility is Facility.ROAD or profile is None or not areas.get(key):
             continue
         gain = max(zone.area_m2 / areas[key], 1.0)
-        found.append(_of_people(file, key, gain, level_people(zone, profile)))
+        asked.append((key, gain, level_people(zone, profile)))
+    return _of_people(file, asked)
+
+
+def _of_people(file: CityFile, asked: Sequence[tuple[str, float, list[float]]]) -> list[ZoneThresholds]:
+    """Thresholds of zones (key, gain, people), snapped all together: one by one it takes longer than all else."""
+    limits, own = [], []
+    for key, gain, people in asked:
+        share = max((safe_share(rule) for rule in rules_of_zone(file, key).values()), default=0.9)
+        limits.append(_Limits(people, share, gain))
+        own.append(rules_of_zone(file, key, RuleKind.DENSITY))
+        limits += [_Limits([density_people(file.zones[key], rule)], safe_share(rule), gain)
+                   for rule in own[-1].values()]
+    edges = iter(_edges(limits))
+    found = []
+    for (key, gain, people), rules in zip(asked, own, strict=True):
+        up, down = next(edges)
+        of_rules = {name: (raised, cleared) for name, ((raised,), (cleared,)) in zip(
+            rules, itertools.islice(edges, len(rules)), strict=True)}
+        found.append(ZoneThresholds(key, gain, people, up, down, of_rules))
     return found
 
 
-def _of_people(file: CityFile, key: str, gain: float, people: list[float]) -> ZoneThresholds:
-    share = max((safe_share(rule) for rule in rules_of_zone(file, key).values()), default=0.9)
-    up, down = _edges(people, share, gain)
-    own = {}
-    for name, rule in rules_of_zone(file, key, RuleKind.DENSITY).items():
-        (raised,), (cleared,) = _edges([density_people(file.zones[key], rule)], safe_share(rule), gain)
-        own[name] = raised, cleared
-    return ZoneThresholds(key, gain, people, up, down, own)
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """Limits in people, which share of them clears, and for how many people one counted person stands."""
+
+    people: Sequence[float]
+    share: float
+    gain: float
 
 
-def _edges(people: Sequence[float], share: float, gain: float) -> tuple[list[int], list[int]]:
+def _edges(asked: Sequence[_Limits]) -> list[tuple[list[int], list[int]]]:
     """Raising and clearing edges in counted persons of those limits that there are."""
-    finite = np.asarray([limit for limit in people if np.isfinite(limit)])
-    up = snapped(finite, gain)
-    return up.tolist(), clearing_edge(finite * share, gain, up).tolist()
+    finite = [[limit for limit in one.people if math.isfinite(limit)] for one in asked]
+    sizes = [len(limits) for limits in finite]
+    people = np.array([limit for limits in finite for limit in limits], np.float64)
+    gain = np.repeat(np.array([one.gain for one in asked], np.float64), sizes)
+    share = np.repeat(np.array([one.share for one in asked], np.float64), sizes)
+    up = snapped(people, gain)
+    ups, downs = up.tolist(), clearing_edge(people * share, gain, up).tolist()
+    ends = list(itertools.accumulate(sizes))
+    return [(ups[end - size : end], downs[end - size : end]) for end, size in zip(ends, sizes, strict=True)]
 
 
 def threshold_faults(file: CityFile) -> list[tuple[str, str]]:
@@ -167,7 +194,7 @@ def _event_faults(file: CityFile, found: ZoneThresholds) -> list[tuple[str, str]
             continue
         both = [min(pair) for pair in zip(found.people, level_people(zone, profile), strict=True)]
         if both != found.people:
-            tightened = _of_people(file, found.zone, found.gain, both)
+            [tightened] = _of_people(file, [(found.zone, found.gain, both)])
             faults += [(key_path("events", key) + ".profile", f"in zone {found.zone!r} {text}")
                        for text in _level_faults(file, tightened)]
     return faults

@@ -170,6 +170,16 @@ def from_version_4(kept: Kept, partition: Partition) -> Kept:
     return kept
 
 
+def from_version_5(kept: Kept, partition: Partition) -> Kept:
+    """Minutes to the next level said neither from when on nor to which level: nobody can say until the next look."""
+    book = "_alarm.book."
+    kept.arrays.pop(f"{book}next_min", None)
+    for name in ("next_level", "next_us"):
+        _fill_attribute(kept, book + name, getattr(partition._alarm.book, name))
+    return kept
+
+
 UPGRADES: dict[int, Callable[[Kept, Partition], Kept]] = {
-    1: from_version_1, 2: from_version_2, 3: from_version_3, 4: from_version_4}
+    1: from_version_1, 2: from_version_2, 3: from_version_3, 4: from_version_4,
+    5: from_version_5}
 """By the version that they begin with."""

@@ -25,6 +25,7 @@ from streams.worker.effects import Outgoing, dead_letter, in_messages, outgoing
 from streams.worker.folds import Fold, Folds
 from streams.worker.gaps import Gap, gap_letter, log_time_text
 from streams.worker.lean import QuietMonitor, Untouched
+from streams.worker.no_tables import NoTables
 from streams.worker.offsets import OwnOffsetsTransport
 from streams.worker.publish import Publisher
 from streams.worker.restore import Restorer
@@ -77,7 +78,7 @@ def make_app(settings: Settings, city: City, folds: Folds, instance: str, data_f
         producer_compression_type="zstd", producer_request_timeout=SEND_S,
         topic_allow_declare=False, topic_disable_leader=True,
         web_enabled=False, web_tables_enabled=False, worker_redirect_stdouts=False, autodiscover=False,
-        Monitor=QuietMonitor,
+        Monitor=QuietMonitor, TableManager=NoTables,
     )
     app.transport = OwnOffsetsTransport(urls, app, folds, Restorer(kafka, folds.cities), Adopter(settings, city))
     worker = FoldingWorker(app, folds)

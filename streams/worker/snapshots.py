@@ -116,7 +116,9 @@ class SnapshotReader:
         unread = set(starts)
         kept: dict[tuple[int | None, object], Message] = {}
         while unread:
-            for message in self._consumer.consume(POLL_MESSAGES, timeout=min(POLL_S, self._left_s())):
+            # A call for many waits until it has them all; so one that waits, then what else is there.
+            first = self._consumer.poll(min(POLL_S, self._left_s()))
+            for message in [] if first is None else [first, *self._consumer.consume(POLL_MESSAGES, 0)]:
                 error = message.error()
                 if error is None:
                     kept[message.partition(), message.key() if by_key else message.offset()] = message

@@ -222,7 +222,7 @@ def insert_cells(connection: Connection, drawn: Sequence[Drawn], there: Existing
     connection : Connection
     drawn : sequence of Drawn
     there : Existing
-        What `existing` found for these batches, under the lock of their chain.
+        What `existing` found for these batches, under the lock of their chain; told here of their times.
 
     Raises
     ------
@@ -241,6 +241,7 @@ def insert_cells(connection: Connection, drawn: Sequence[Drawn], there: Existing
     wanted = sum(int(one.grid.known.sum()) if one.seal.part else len(one.grid.metric) for one in drawn)
     if done != wanted:
         raise RefusedError(Reason.BAD_VALUE, f"{wanted - done} cells of the batches were published before")
+    there.times.update((one.seal.start_us, one.seal.grain_s) for one in drawn)
 
 
 def extend_chain(connection: Connection, rows: Sequence[Released]) -> None:

@@ -3,11 +3,13 @@
 
 What is published stands. Of a batch that is known only those cells are released that were missing until now, as a
 part of their own: new, not a revision. The order is the same: intents to the topic, then draw, cells, sums and
-ledger rows in one transaction, then `released` to the topic. No offset moves.
+ledger rows in one transaction, then `released` to the topic. No offset moves. While the database writes the cells of
+some batches the noise of the next ones is drawn.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -28,6 +30,8 @@ from streams.writer.ledger_topic import LedgerTopic
 from streams.writer.release import Release, ledger_row
 from streams.writer.release_bulk import Drawn, Existing
 
+PIECE_CELLS = 7_500
+"""About so many cells are written by one statement, while the noise of the next ones is drawn: that takes as long."""
 MOST_PARTS = 32
 """Of one grid: nobody back-fills the same quarter hour more often."""
 
@@ -82,11 +86,9 @@ class BulkRelease:
             self._ledger.append([
                 Intent(batch_key=seal.batch_key, partition=partition, at_us=wall_us()) for seal, _ in plan.due
             ])
-            drawn = [
-                Drawn(seal, grid, published_values(grid, protection(seal.group, seal.grain_s)))
-                for seal, grid in plan.due
-            ]
-            release_bulk.insert_cells(connection, drawn, plan.there)
+            with ThreadPoolExecutor(1, "noise") as drawing:
+                for drawn in drawing.map(_drawn, _pieces(plan.due)):
+                    release_bulk.insert_cells(connection, drawn, plan.there)
             rows: list[Released] = []
             for seal, grid in plan.due:
                 row = ledger_row(seal, grid, partition, head)
@@ -136,6 +138,25 @@ def _planned(connection: Connection, seals: Sequence[Seal]) -> _Plan:
         plan.together.batches[outcome] += 1
     plan.together.cells = sum(int(grid.known.sum()) for _, grid in plan.due)
     return plan
+
+
+def _pieces(due: Sequence[Checked]) -> Iterator[list[Checked]]:
+    """Batches in their order, in pieces of about `PIECE_CELLS`."""
+    piece: list[Checked] = []
+    cells = 0
+    for seal, grid in due:
+        piece.append((seal, grid))
+        cells += len(grid.metric)
+        if cells >= PIECE_CELLS:
+            yield piece
+            piece, cells = [], 0
+    if piece:
+        yield piece
+
+
+def _drawn(piece: Sequence[Checked]) -> list[Drawn]:
+    """A piece with its noise; OpenDP draws without Python's lock."""
+    return [Drawn(seal, grid, published_values(grid, protection(seal.group, seal.grain_s))) for seal, grid in piece]
 
 
 def _keys(seal: Seal, grid: Grid) -> list[tuple[str, int, str, str]]:

@@ -131,7 +131,8 @@ def _outcome(value: bytes) -> Outcome:
 
 
 def _delivery(value: bytes) -> Delivery:
-    return _told("a delivery", decode_delivery, value, lambda one: (one.done_at_us, one.first_try_at_us or 0))
+    return _told("a delivery", decode_delivery, value, lambda one: (
+        one.done_at_us, one.first_try_at_us or 0, one.at_us or 0))
 
 
 def _answering_partition(headers: Headers | None) -> int:

@@ -49,6 +49,33 @@ QUICK = (Phase.explicit, Phase.reuse, Phase.generate)
 FIRED = (State.FIRING, 2, Cause.THRESHOLD)
 
 
+def test_the_minutes_to_the_next_level_go_by_and_end_with_it() -> None:
+    """What was looked ahead at the quarter is told by alerts of minutes later."""
+    play = Player(small_city())
+    crowd(play, 0, 120, 100)
+    zones = len(play.partition._alarm.book.next_level)
+    to_red = np.full(zones, 3), np.tile([[at_us(300.0)], [at_us(900.0)]], zones).astype(np.float64)
+    play.partition._alarm.book.know_next(*to_red)
+    crowd(play, 120, 240, 345)
+    first = told(play)[0]
+    left = (300 - (first.at_us - at_us(0)) / 1e6) / 60
+    assert (first.next_low_min, first.next_high_min) == pytest.approx((left, left + 10), abs=0.001)
+    play.command(360, Acknowledge(alert=first.alert_id, id="c1", role="shift-lead"))
+    assert (told(play)[-1].next_low_min, told(play)[-1].next_high_min) == pytest.approx((0, 9), abs=0.001)
+    play.command(960, Unacknowledge(alert=first.alert_id, id="c2", role="shift-lead"))
+    assert (told(play)[-1].next_low_min, told(play)[-1].next_high_min) == (None, None)
+
+
+def test_of_a_level_that_is_reached_nobody_says_when_it_comes() -> None:
+    play = Player(small_city())
+    crowd(play, 0, 120, 100)
+    zones = len(play.partition._alarm.book.next_level)
+    play.partition._alarm.book.know_next(  # orange was next at the last look
+        np.full(zones, 2), np.tile([[at_us(300.0)], [at_us(900.0)]], zones).astype(np.float64))
+    crowd(play, 120, 240, 345)
+    assert [(one.next_low_min, one.next_high_min) for one in told(play)] == [(None, None)]
+
+
 def test_a_noisy_density_around_a_threshold_for_an_hour_is_one_alert() -> None:
     play = Player(small_city())
     rng = np.random.default_rng(3)

@@ -20,7 +20,7 @@ from streams.backfill import Report
 from streams.backfill_command import Order, run_backfill
 from streams.core.release import checked_grid
 from streams.settings import DatabaseSettings, KafkaSettings, Settings
-from streams.writer import release_tables
+from streams.writer import release_bulk, release_tables, release_together
 from streams.writer.database import Database
 from streams.writer.ledger_topic import LedgerTopic
 from streams.writer.release import Release
@@ -187,8 +187,35 @@ def test_the_last_day_is_left_to_the_log(archive: Archive) -> None:
     assert (report.together.batches, report.recent) == ({Outcome.RELEASED: 4}, 4)
 
 
-def test_many_at_once_are_as_one_by_one(archive: Archive, databases: Databases) -> None:
+def test_a_release_that_fails_between_two_pieces_publishes_nothing(
+        archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    seals = [people_seal([float(quarter), 7.0], quarter=quarter) for quarter in range(6)]
+    database, ledger = Database(archive.settings.database.uri), LedgerTopic(archive.settings.kafka)
+    release = Release(database, ledger)
+    release.begin()
+    insert, pieces = release_bulk.insert_cells, list[int]()
+
+    def cut(connection: storage.Connection, drawn: list[release_bulk.Drawn], there: release_bulk.Existing) -> None:
+        pieces.append(len(drawn))
+        if len(pieces) == 3:
+            raise TransientError("the database went away")
+        insert(connection, drawn, there)
+    monkeypatch.setattr(release_together, "PIECE_CELLS", 3)
+    monkeypatch.setattr(release_bulk, "insert_cells", cut)
+    with pytest.raises(TransientError):
+        BulkRelease(database, ledger, release).release(seals, 3)
+    assert pieces == [2, 2, 2]
+    assert [archive.query(statement) for statement in (CELLS, HOURS, DAYS)] == [[], [], []]
+    monkeypatch.setattr(release_bulk, "insert_cells", insert)
+    assert BulkRelease(database, ledger, release).release(seals, 3).batches == {Outcome.RELEASED: 6}
+    database.close()
+    archive.chains()
+
+
+def test_many_at_once_are_as_one_by_one(
+        archive: Archive, databases: Databases, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of public values every table comes out bit for bit the same; of people all but the draws does."""
+    monkeypatch.setattr(release_together, "PIECE_CELLS", 5)  # an hour and a day lie in several
     seals = [vehicles_seal(100.25 + quarter / 3, 48.125 + quarter / 7, quarter=quarter) for quarter in range(40)]
     seals += [people_seal([float(quarter), None, 7.0], quarter=quarter) for quarter in range(5)]
     other = made(databases.create(), archive.settings.kafka.bootstrap, archive.folder)

@@ -13,6 +13,7 @@ from typing import Any
 import faust
 import pytest
 from faust.exceptions import FaustError, ProducerSendError
+from faust.tables import TableManager
 from faust.transport.drivers.aiokafka import Consumer, Producer
 from faust.types.enums import ProcessingGuarantee
 
@@ -23,6 +24,7 @@ from streams.topics import SNAPSHOT_BYTES
 from streams.worker.app import IDLE_S, make_app
 from streams.worker.folds import Folds
 from streams.worker.lean import BundlingConsumer
+from streams.worker.no_tables import NoTables
 from streams.worker.offsets import OwnOffsetsConsumer, OwnOffsetsTransport
 from tests.cities import small_city
 from tests.conftest import ROOT
@@ -93,6 +95,13 @@ def test_an_effect_is_acknowledged_when_every_replica_has_it_and_a_snapshot_fits
     conf = _app(tmp_path).conf
     assert int(conf.producer_acks) == -1
     assert conf.producer_max_request_size == SNAPSHOT_BYTES
+
+
+def test_the_table_manager_does_at_its_start_what_fausts_does_but_wait(tmp_path: Path) -> None:
+    manager: object = _app(tmp_path).conf.TableManager
+    assert manager is NoTables
+    ours, theirs = (inspect.getsource(kind.on_start).splitlines()[2:] for kind in (NoTables, TableManager))
+    assert theirs == ["        await self.sleep(1.0)", *ours]
 
 
 def test_what_a_stop_after_an_error_is_known_by(tmp_path: Path) -> None:
