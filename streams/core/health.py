@@ -19,7 +19,7 @@ from streams.core.effect import HealthRows
 from streams.core.layout import COUNTED_METRICS, MINUTE_US, SECOND_US, Layout, Rate
 from streams.core.moves import Moves
 from streams.core.sensor_days import SensorDays, Some
-from streams.core.slots import LONG_AGO, Slots
+from streams.core.slots import LONG_AGO, Slots, is_full
 from streams.core.states import as_slice
 from streams.core.windows import SILENT_AFTER, Windows
 
@@ -160,7 +160,7 @@ class Health:
         for number, channels in enumerate(self._groups):
             if self._layout.groups[number].on_event:
                 heard = now_us - windows.last_heard[channels] <= self._patience_us[channels]
-                days.expected(channels, heard & (self._stamp_us[channels] > LONG_AGO), self.usable[channels], now_us)
+                days.expected(channels, heard & (self._stamp_us[channels] > LONG_AGO), ~self.usable[channels], now_us)
             else:
                 self._scan(number, channels, now_us, slots, days)
         self._judge(now_us, windows)
@@ -171,18 +171,20 @@ class Health:
         group = self._layout.groups[number]
         first = int(self._scanned[channels][0])
         until = (now_us - group.delay_us) // group.interval_us
+        unusable = self.state[channels] >= UNUSABLE_FROM
         for interval in range(first, until):
-            at = slots.of_interval(number, interval)
+            at, start_us = slots.of_interval(number, interval), interval * group.interval_us
             begin, value = slots.begin[at], slots.value[at]
-            there = (begin >= interval * group.interval_us) & (begin < (interval + 1) * group.interval_us)
-            days.expected(channels, there, self.state[channels] < UNUSABLE_FROM, interval * group.interval_us)
-            known = there & ~np.isnan(value)
-            if known.all():
-                seen: Some = channels
-            elif known.any():
-                seen, begin, value = np.arange(len(self.state))[channels][known], begin[known], value[known]
+            seen: Some = channels
+            if is_full(begin, value, start_us, group.interval_us):  # nearly always
+                days.expected(channels, np.True_, unusable, start_us)
             else:
-                continue
+                there = (begin >= start_us) & (begin < start_us + group.interval_us)
+                days.expected(channels, there, unusable, start_us)
+                known = there & ~np.isnan(value)
+                if not known.any():
+                    continue
+                seen, begin, value = np.arange(len(self.state))[channels][known], begin[known], value[known]
             if group.role is Metric.UPTIME:
                 days.uptime(seen, value / PARTS)
             if group.role is Metric.PEOPLE:

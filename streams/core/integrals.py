@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Person-time from samples: each stands until the next one, for three heartbeats at most."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from streams.core.layout import Layout
-from streams.core.slots import Slots
+from streams.core.slots import Slots, is_full
 
 MS_US = 1_000
 Ints = npt.NDArray[np.int64]
@@ -52,8 +51,8 @@ def _integrate(slots: Slots, channel: npt.NDArray[np.intp], interval: Ints, hold
     is_regular = _is_one(interval) and _is_one(start_us) and int(np.minimum.reduce(hold)) >= 2 * int(interval[0])
     was_full = False
     for begin, value in slots.newest_first(channel, until_us, count):
-        is_full = is_regular and _is_full(begin, value, int(round_us[0]), int(interval[0]))
-        if is_full and was_full and round_us[0] >= start_us[0]:  # nearly always: no sample ends by itself
+        full = is_regular and is_full(begin, value, int(round_us[0]), int(interval[0]))
+        if full and was_full and round_us[0] >= start_us[0]:  # nearly always: no sample ends by itself
             stood_ms = (until_us - begin) // MS_US
             person_ms += np.floor(value * stood_ms + 0.5)
             until_us = begin
@@ -65,18 +64,10 @@ def _integrate(slots: Slots, channel: npt.NDArray[np.intp], interval: Ints, hold
             person_ms += np.floor(np.where(stood_ms > 0, value, 0.0) * stood_ms + 0.5)
             until_us = np.where(present, np.minimum(begin, until_us), until_us)
         covered_ms += stood_ms
-        round_us, was_full = round_us - interval, is_full
+        round_us, was_full = round_us - interval, full
     found.person_ms[into], found.covered_ms[into] = person_ms.astype(np.int64), covered_ms
 
 
 def _is_one(numbers: Ints) -> bool:
     """Whether an array is of one number, again and again."""
     return not np.count_nonzero(numbers != numbers[0])
-
-
-def _is_full(begin: Ints, value: npt.NDArray[np.float64], round_us: int, interval_us: int) -> bool:
-    """Whether every channel has a sample with a value in one interval."""
-    return (
-        int(np.minimum.reduce(begin)) >= round_us and int(np.maximum.reduce(begin)) < round_us + interval_us
-        and not math.isnan(np.minimum.reduce(value))
-    )

@@ -71,8 +71,8 @@ class SensorDays:
         for name in self._COUNTERS:
             getattr(self, name)[new] = getattr(old, name)[was]
 
-    def expected(self, channel: Some, came: Mask, usable: Mask, at_us: int) -> None:
-        """Note for channels (each once) that a reading was due, whether it came in time, and whether it is used."""
+    def expected(self, channel: Some, came: Mask | np.bool_, unusable: Mask, at_us: int) -> None:
+        """Note for channels (each once) that a reading was due, whether it came in time, and whether it is not used."""
         if not self._layout.service.has_gaps:
             self._expected[channel] += 1
         else:
@@ -80,7 +80,8 @@ class SensorDays:
             self._expected[channel] += in_service
             came = came & in_service
         self._available[channel] += came
-        self._unusable[channel] += ~usable
+        if unusable.any():
+            self._unusable[channel] += unusable
 
     def uptime(self, channel: Some, share: npt.NDArray[np.float64]) -> None:
         """Note what devices (each once) say of their own uptime."""

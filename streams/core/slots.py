@@ -5,6 +5,7 @@ Each channel has a ring with one slot for each of its intervals. The key of a re
 begin): the same key again is a duplicate or a correction, and the last one wins.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
@@ -231,3 +232,11 @@ class Slots:
         steps = np.arange(slots, dtype=np.int64)
         begins = first_begin[:, None] + steps * self._interval_us[channel][:, None]
         return self.slot(channel[:, None], begins)
+
+
+def is_full(begin: Times, value: Floats, begin_us: int, interval_us: int) -> bool:
+    """Whether each of these readings, at least one, lies in the interval that begins at `begin_us` and has a value."""
+    return (
+        int(np.minimum.reduce(begin)) >= begin_us and int(np.maximum.reduce(begin)) < begin_us + interval_us
+        and not math.isnan(np.minimum.reduce(value))
+    )
