@@ -65,20 +65,24 @@ SELECT name AS "Zone", lat, lon, coalesce(level, -1) AS niveau, {LEVEL} AS "Nive
     {SINCE} AS "Sinds", {PERCENT} AS "Van het toegestane", {PEOPLE} AS "Personen", key AS sleutel
 FROM {_ZONES} WHERE lat IS NOT NULL AND lon IS NOT NULL ORDER BY attention, name"""
 
+_ALERT_LEVEL = wording.alert_level("measure", "level", "level_names")
 ALERTS = f"""
 SELECT place_name AS "Plaats", rule AS "Regel",
-    CASE WHEN stale THEN '{NO_DATA}' ELSE {LEVEL} END AS "Niveau", {wording.clock("opened_at")} AS "Sinds",
+    CASE WHEN stale THEN '{NO_DATA}' ELSE {_ALERT_LEVEL} END AS "Niveau", {wording.clock("opened_at")} AS "Sinds",
     {wording.age("opened_at")} AS "Duur",
     CASE state WHEN 'recovering' THEN 'zakt' ELSE 'actief' END || CASE WHEN suppressed THEN ', onderdrukt' ELSE '' END
         || CASE WHEN exercise THEN ', oefening' ELSE '' END AS "Stand",
     CASE WHEN acknowledged THEN 'bevestigd' ELSE 'onbevestigd' END
         || CASE WHEN assigned = '' THEN '' ELSE ', bij ' || assigned END AS "Bevestiging",
     CASE WHEN escalated THEN 'geëscaleerd' ELSE '–' END AS "Escalatie",
-    CASE WHEN stale THEN 'verouderd, toen: ' || {LEVEL} ELSE 'actueel' END AS "Gegevens",
+    CASE WHEN stale THEN 'verouderd, toen: ' || {_ALERT_LEVEL} ELSE 'actueel' END AS "Gegevens",
     {PERCENT} AS "Van het toegestane", {PEOPLE} AS "Personen", {wording.clock("at")} AS "Laatste wijziging",
     place AS sleutel
-FROM live.open_alert_at({MOMENT})
+FROM (
+    SELECT standing.*, alert.measure FROM live.open_alert_at({MOMENT}) AS standing
+    JOIN live.alert AS alert USING (alert_id)) AS alerts
 ORDER BY suppressed, escalated DESC, level DESC, opened_at, place, rule"""
+"""Only a rule about levels has that of its place; of missing data, and of a condition that eases, there is none."""
 
 ROAD_COUNTS = f"""
 SELECT count(*) FILTER (WHERE is_known) AS "Meetpunten met gegevens",

@@ -2,6 +2,8 @@
 """Pieces of SQL that turn columns of the state functions into Dutch words."""
 
 from dashboards.look import NO_DATA, TIMEZONE
+from schemas.alert_words import ABOUT, BLIND, LEVEL_MEASURE
+from schemas.rules import RuleKind
 
 MOMENT = "$__timeTo()::timestamptz"
 """The moment a dashboard looks at: the end of its time range, so that the past can be looked at too."""
@@ -23,6 +25,23 @@ INSIDE = """coalesce((
         FROM inside AS i WHERE i.key = zones.key), '–')"""
 """Of a query over `zones` and `inside`: what the gates say, beside what sensors see and never instead of it."""
 STEP = "$__interval_ms * interval '1 millisecond'"
+
+
+_BLIND = ", ".join(f"'{kind}'" for kind in BLIND)
+_ABOUT = " ".join(
+    f"WHEN '{LEVEL_MEASURE if kind is RuleKind.LEVEL else kind}' THEN '{dutch}'" for kind, (dutch, _) in ABOUT.items())
+
+
+def has_level(measure: str, level: str) -> str:
+    """Whether the level of an alert says anything, by the columns of its measure and of a level that it had."""
+    return f"({measure} = '{LEVEL_MEASURE}' OR {measure} NOT IN ({_BLIND}) AND {level} > 0)"
+
+
+def alert_level(measure: str, level: str, level_names: str) -> str:
+    """The level of an alert in words, of one without a level what it is about; a forecast expects its level."""
+    return f"""CASE WHEN NOT {has_level(measure, level)} THEN CASE {measure} {_ABOUT} ELSE {measure} END
+         ELSE live.level_text({level}, {level_names})
+             || CASE {measure} WHEN '{RuleKind.FORECAST}' THEN ' verwacht' ELSE '' END END"""
 
 
 def clock(column: str) -> str:

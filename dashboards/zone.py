@@ -74,7 +74,7 @@ SELECT at AS time, name AS poort, shown AS stand FROM {_GATE_STEPS} ORDER BY at"
 ALERTS = f"""
 SELECT a.rule AS "Regel", {wording.clock("a.opened_at")} AS "Van",
     CASE WHEN a.state_to IN ('firing', 'recovering') THEN 'open' ELSE {wording.clock("a.at")} END AS "Tot",
-    live.level_text(worst.level, p.level_names) AS "Hoogste niveau",
+    {wording.alert_level("a.measure", "worst.level", "p.level_names")} AS "Hoogste niveau",
     CASE WHEN a.stale THEN 'verouderd' ELSE 'actueel' END AS "Gegevens",
     coalesce(nullif(concat_ws(', ', CASE WHEN a.acknowledged THEN 'bevestigd' END,
         CASE WHEN a.escalated THEN 'geëscaleerd' END, CASE WHEN a.suppressed THEN 'onderdrukt' END,

@@ -27,7 +27,7 @@ class Outcome(StrEnum):
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """The end of one delivery. Nothing of the transition but its identity.
+    """The end of one delivery. Nothing of the transition but its identity and its time.
 
     Parameters
     ----------
@@ -44,6 +44,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
         Wall time of the outcome.
     http_status : int or None
         Of the last answer; None when there was none.
+    at_us : int or None
+        Log time of the transition; None in records of an older version.
     """
 
     receiver: str
@@ -55,6 +57,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     first_try_at_us: int | None
     done_at_us: int
     http_status: int | None
+    at_us: int | None = None
 
 
 class AlertEvent(msgspec.Struct, frozen=True, kw_only=True):

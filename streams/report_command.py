@@ -18,6 +18,8 @@ app = typer.Typer(help="Reports for operators, in plain Dutch and English.", no_
 HOURS = {"handover": 1, "situation": 1, "shift": 8}
 """How far back a report looks where nothing else is said."""
 MOST_HOURS = 24 * 7
+AHEAD_US = 60_000_000
+"""So far may the clock of who asks be ahead."""
 
 
 class Written(StrEnum):
@@ -74,7 +76,8 @@ def _print(kind: str, since: str | None, until: str | None, site: str | None, la
     wish = wish_of(ReportKind(kind), since, until, site, now_us(loaded.clock), set(city.file.sites))
     found = report(loaded, city, wish)
     if found.origin == Origin.TOPICS:
-        sys.stderr.write("drukte: the database does not answer; read from the topics, which keep 72 h of windows\n")
+        sys.stderr.write("drukte: the database does not answer or lags behind; read from the topics, which keep 72 h "
+                         "of windows\n")
     if as_json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(found)).decode() + "\n")
         return
@@ -89,13 +92,15 @@ def wish_of(kind: "ReportKind", since: str | None, until: str | None, site: str 
     Raises
     ------
     FatalError
-        A time is none, the time is empty or longer than what is kept, or there is no such site.
+        A time is none, the time is empty, longer than what is kept or still to come, or there is no such site.
     """
     from streams.report_sources import Wish
     until_us = present_us if until is None else time_of(until, "until")
     from_us = until_us - HOURS[kind] * 3_600_000_000 if since is None else time_of(since, "since")
     if not 0 < until_us - from_us <= MOST_HOURS * 3_600_000_000:
         raise FatalError(f"since and until: give a time of at most {MOST_HOURS} hours that ends behind its begin")
+    if from_us < 0 or until_us > present_us + AHEAD_US:
+        raise FatalError("since and until: a report tells of what was; give a time after 1970 that is not to come yet")
     if site is not None and site not in sites:
         raise FatalError(f"site {site[:80]!r}: the city file has only {', '.join(sorted(sites))}")
     return Wish(kind, from_us, until_us, site)

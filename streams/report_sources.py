@@ -22,9 +22,23 @@ from schemas.log import Topic
 from schemas.moment import datetime_of, us_of
 from schemas.roads import ANY_VEHICLE
 from streams import storage
+from streams.clock import now_us
+from streams.core.measures import MeasureStatus
+from streams.core.thresholds import level_by_gates, level_people, view_areas
 from streams.reports.handover import Handover, handover, handover_text
-from streams.reports.material import LostSensor, Material, Origin, OutlookRow, RoadRow, ZoneRow, stories
+from streams.reports.material import (
+    ROADS,
+    Heard,
+    LostSensor,
+    Material,
+    Origin,
+    OutlookRow,
+    RoadRow,
+    ZoneRow,
+    stories,
+)
 from streams.reports.shift import Shift, shift, shift_text
+from streams.reports.silence import silent_sites
 from streams.reports.situation import Situation, situation, situation_text
 from streams.reports.wording import Language
 from streams.serve.tail import Tail
@@ -50,18 +64,33 @@ SELECT * FROM live.command_outcome WHERE at <= %(until)s AND (
 _ROWS: LiteralString = """
 SELECT * FROM live.zone_minute WHERE window_start >= %(rows_from)s AND window_start < %(until)s
     AND zone = ANY(%(zones)s)"""
+_INSIDE: LiteralString = """
+SELECT * FROM live.inside_minute WHERE window_start >= %(rows_from)s AND window_start < %(until)s
+    AND zone = ANY(%(unseen)s)"""
 _HEALTH: LiteralString = """
 SELECT DISTINCT ON (sensor) sensor, at, state, since FROM live.sensor_health
 WHERE at <= %(until)s AND at > %(until)s - interval '2 hours' ORDER BY sensor, at DESC"""
 
 _ROADS: LiteralString = """
 SELECT DISTINCT ON (zone) zone, window_start, span_s, speed_km_h, flow_veh_h_lane, service_level FROM live.road_minute
-WHERE window_start > %(until)s - interval '30 minutes' AND window_start < %(until)s AND vehicle_class = 'anyVehicle'
-    AND (vehicles IS NOT NULL OR speed_km_h IS NOT NULL) ORDER BY zone, window_start DESC"""
+WHERE window_start > %(until)s - interval '30 minutes' AND window_start + span_s * interval '1 second' <= %(until)s
+    AND vehicle_class = 'anyVehicle' AND (vehicles IS NOT NULL OR speed_km_h IS NOT NULL)
+ORDER BY zone, window_start DESC"""
 _OUTLOOK: LiteralString = """
 SELECT DISTINCT ON (place, ahead_min) place, window_start, span_s, ahead_min, low, high, percent_reach
 FROM live.outlook_quarter WHERE kind = 'zone' AND window_start > %(until)s - interval '1 hour'
-    AND window_start < %(until)s ORDER BY place, ahead_min, window_start DESC"""
+    AND window_start + span_s * interval '1 second' <= %(until)s ORDER BY place, ahead_min, window_start DESC"""
+
+_HEARD: LiteralString = """
+SELECT zone, window_start, span_s FROM (
+    SELECT DISTINCT ON (zone) zone, window_start, span_s FROM live.zone_minute
+    WHERE window_start > %(until)s - interval '3 hours' AND window_start + span_s * interval '1 second' <= %(until)s
+    ORDER BY zone, window_start DESC) AS newest
+UNION ALL (
+    SELECT NULL, window_start, span_s FROM live.road_minute
+    WHERE window_start > %(until)s - interval '3 hours' AND window_start + span_s * interval '1 second' <= %(until)s
+    ORDER BY window_start DESC LIMIT 1)"""
+"""The newest window of each zone, and of the roads together (zone null)."""
 
 Report = Handover | Situation | Shift
 Values = dict[str, Any]
@@ -115,12 +144,20 @@ def text_of(made_report: Report, language: Language) -> str:
 
 
 def material(settings: Settings, city: City, wish: Wish) -> Material:
-    """What the database has, else what the topics have; raises as `report`."""
+    """What the database has, or where it is away or lags behind what the topics have; raises as `report`."""
     try:
-        return from_database(settings.database.uri, city, wish)
+        found = from_database(settings.database.uri, city, wish)
     except (DrukteError, psycopg.Error):
         # The report itself says where it comes from.
         return from_topics(settings, city, wish)
+    is_of_now = wish.until_us > now_us(settings.clock) - MARGIN_US
+    if not (is_of_now and silent_sites(found)):
+        return found
+    try:
+        told = from_topics(settings, city, wish)
+    except DrukteError:
+        return found  # it says how old it is
+    return told if len(silent_sites(told)) < len(silent_sites(found)) else found
 
 
 def _of_site(found: Material, site: str | None) -> Material:
@@ -145,12 +182,16 @@ def from_database(uri: str, city: City, wish: Wish) -> Material:
             values["zones"] = _zones(city, wish, told)
             keys = _keys(city)
             rows = [_zone_row(keys, row) for row in cursor.execute(_ROWS, values)] if values["zones"] else []
+            values["unseen"] = _unseen(city, values["zones"])
+            if values["unseen"]:
+                rows += _gate_rows(city, keys, cursor.execute(_INSIDE, values))
             standing = {row["sensor"]: row for row in cursor.execute(_HEALTH, values)}
             roads = list(_road_rows(keys, cursor.execute(_ROADS, values)))
             outlook = list(_outlook_rows(keys, cursor.execute(_OUTLOOK, values)))
+            heard = _heard(city, keys, cursor.execute(_HEARD, values))
     return Material(
         city.file, city.roads, wish.from_us, wish.until_us, told, done, rows, _lost(city, standing.values()),
-        Origin.DATABASE, roads, outlook)
+        Origin.DATABASE, roads, outlook, heard=heard)
 
 
 def _zones(city: City, wish: Wish, told: Iterable[Transition]) -> list[int]:
@@ -160,6 +201,12 @@ def _zones(city: City, wish: Wish, told: Iterable[Transition]) -> list[int]:
     numbers = city.ids[IdKind.ZONE]
     wanted = city.file.zones if wish.kind is ReportKind.SITUATION else {one.place for one in told}
     return [numbers[key] for key in wanted if key in city.file.zones]
+
+
+def _unseen(city: City, zones: Iterable[int]) -> list[int]:
+    """Those zones in which no sensor sees people: they are known by their gates alone."""
+    seen = {city.ids[IdKind.ZONE][key] for key in view_areas(city.file)}
+    return [number for number in zones if number not in seen]
 
 
 def from_topics(settings: Settings, city: City, wish: Wish) -> Material:
@@ -180,11 +227,13 @@ def from_topics(settings: Settings, city: City, wish: Wish) -> Material:
             continue  # its dead letter is the writer's
     wanted = set(_zones(city, wish, buffer.transitions.values()))
     first_us = wish.from_us - MARGIN_US
-    zone_rows, road_rows, outlook = (
+    zone_rows, road_rows, outlook, inside = (
         [dict(zip(SCHEMAS[table].names, row, strict=True)) for row in buffer.live[table].values()]
-        for table in (LiveTable.ZONE, LiveTable.ROAD, LiveTable.OUTLOOK))
+        for table in (LiveTable.ZONE, LiveTable.ROAD, LiveTable.OUTLOOK, LiveTable.INSIDE))
     keys = _keys(city)
     rows = [_zone_row(keys, row) for row in zone_rows if row["zone"] in wanted]
+    unseen = set(_unseen(city, wanted))
+    rows += _gate_rows(city, keys, (row for row in inside if row["zone"] in unseen))
     told = [one for one in buffer.transitions.values() if one.at_us <= wish.until_us]
     found = Material(
         city.file, city.roads, wish.from_us, wish.until_us, told,
@@ -193,7 +242,8 @@ def from_topics(settings: Settings, city: City, wish: Wish) -> Material:
         Origin.TOPICS,
         list(_road_rows(keys, (row for row in road_rows if row["vehicle_class"] == ANY_VEHICLE
                                and (row["vehicles"], row["speed_km_h"]) != (None, None)))),
-        list(_outlook_rows(keys, (row for row in outlook if row["kind"] == "zone"))))
+        list(_outlook_rows(keys, (row for row in outlook if row["kind"] == "zone"))),
+        heard=_heard(city, keys, _ended(wish, [*zone_rows, *({**row, "zone": None} for row in road_rows)])))
     # As from the database: alerts that ended before the time are no part of it.
     kept = {story.first.alert_id for story in stories(found) if story.is_open or story.last.at_us >= wish.from_us}
     return replace(found, transitions=[one for one in told if one.alert_id in kept])
@@ -256,6 +306,38 @@ def _zone_row(keys: dict[int, str], row: Values) -> ZoneRow:
     return ZoneRow(
         keys[row["zone"]], start_us, start_us + row["span_s"] * SECOND_US, row["people_low"],
         row["people_high"], row["percent_low"], row["percent_high"], row["level"], row["trend"], row["coverage"])
+
+
+def _gate_rows(city: City, keys: dict[int, str], rows: Iterable[Values]) -> Iterator[ZoneRow]:
+    """Of rows of `inside_minute`; where no gate was seen nobody knows."""
+    for row in rows:
+        if row["status"] == MeasureStatus.MISSING:
+            continue
+        start_us, key = us_of(row["window_start"]), keys[row["zone"]]
+        zone = city.file.zones[key]
+        limits = level_people(zone, city.file.profiles[zone.profile])
+        yield ZoneRow(
+            key, start_us, start_us + row["span_s"] * SECOND_US, row["inside_low"], row["inside_high"],
+            row["percent_low"], row["percent_high"], level_by_gates(row["inside_high"], limits), None, row["coverage"],
+            by_gates=True)
+
+
+def _ended(wish: Wish, rows: Iterable[Values]) -> Iterator[Values]:
+    return (row for row in rows if us_of(row["window_start"]) + row["span_s"] * SECOND_US <= wish.until_us)
+
+
+def _heard(city: City, keys: dict[int, str], rows: Iterable[Values]) -> dict[str, Heard]:
+    """By site the newest window of its zones; rows without a zone are those of roads."""
+    found: dict[str, Heard] = {}
+    for row in rows:
+        zone = city.file.zones.get(keys.get(row["zone"], "")) if row["zone"] is not None else None
+        if zone is None and row["zone"] is not None:
+            continue
+        span_us = row["span_s"] * SECOND_US
+        one = Heard(us_of(row["window_start"]) + span_us, span_us)
+        site = ROADS if zone is None else zone.site
+        found[site] = max(found.get(site, one), one, key=lambda known: known.end_us)
+    return found
 
 
 def _road_rows(keys: dict[int, str], rows: Iterable[Values]) -> Iterator[RoadRow]:

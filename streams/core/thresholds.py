@@ -57,6 +57,11 @@ def level_people(zone: Zone, profile: Profile) -> list[float]:
     return [min(limits) for limits in zip(*columns, strict=True)][1:]
 
 
+def level_by_gates(inside_high: int, limits: Sequence[float]) -> int:
+    """The level of a zone that no sensor sees: by the upper bound of the people inside, as `level_people` limits it."""
+    return sum(inside_high >= limit for limit in limits)
+
+
 def view_areas(file: CityFile) -> dict[str, float]:
     """Area in view of the counted people sensors, m2, for each zone that has one."""
     areas: dict[str, float] = {}

@@ -32,6 +32,14 @@ class Patience:
         """Seconds until the next try, after so many failures in a row; `jitter` as in `backoff.delay_s`."""
         return backoff.delay_s(attempts, self.longest_delay_s, self.first_delay_s, jitter)
 
+    def wait_s(self, next_try_us: int, now_us: int) -> float:
+        """Seconds until a try that was put off to a wall time; 0 = it is due.
+
+        No wait is longer than the longest: where the time lies farther ahead, the machine's clock was set back.
+        """
+        wait_s = max(0, next_try_us - now_us) / 1_000_000
+        return wait_s if wait_s <= self.longest_delay_s else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

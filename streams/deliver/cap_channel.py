@@ -136,8 +136,7 @@ class CapChannel(LineChannel):
         return [found[alert_id] for alert_id in sorted(due, key=self._refused.__getitem__)]
 
     def _is_news_due(self) -> bool:
-        next_try_us = self._line.next_try_us()
-        return next_try_us is not None and next_try_us <= wall_us()
+        return self._line.wait_s(wall_us()) == 0
 
     async def _send(self, waiting: Waiting) -> Answer:
         return await self._post(waiting.told, None)

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from schemas.alert import Cause, State, Transition
 from schemas.alert import Certainty as Sureness
+from schemas.alert_words import ABOUT, BLIND, has_level, how_it_stands, is_calm
 from schemas.alertmanager import ENGINE_MEASURE
 from schemas.cap import (
     Area,
@@ -30,7 +31,7 @@ from schemas.cap import (
     Urgency,
 )
 from schemas.city import City, Facility
-from schemas.expected import is_expected, told_certainty
+from schemas.expected import told_certainty
 from schemas.moment import rfc3339
 from schemas.rules import RuleKind
 from streams.deliver.cap_renewal import renewals_before
@@ -46,29 +47,9 @@ ROAD_RADIUS_KM = 0.1
 """A measuring site is a point; so far around it a reader should look."""
 SEVERITIES = (Severity.MINOR, Severity.MINOR, Severity.SEVERE, Severity.EXTREME)
 """By level; levels above the last are as bad as it."""
-_RESPONSES = (ResponseType.ALL_CLEAR, ResponseType.MONITOR, ResponseType.AVOID, ResponseType.EXECUTE)
-_BLIND = (RuleKind.NO_DATA, RuleKind.SENSOR_LOSS)
+_RESPONSES = (ResponseType.MONITOR, ResponseType.AVOID, ResponseType.EXECUTE)
+"""By level, from 1 on."""
 _ROAD = (RuleKind.CONGESTION, RuleKind.INCIDENT)
-_EVENTS: dict[RuleKind, tuple[str, str]] = {
-    RuleKind.LEVEL: ("drukte", "crowding"),
-    RuleKind.DENSITY: ("hoge dichtheid", "high density"),
-    RuleKind.OCCUPANCY: ("bezetting", "occupancy"),
-    RuleKind.FLOW: ("sterke stroom", "strong flow"),
-    RuleKind.RISE: ("snelle toename", "fast rise"),
-    RuleKind.STOP_AND_GO: ("stilstand in de stroom", "stop-and-go"),
-    RuleKind.FORECAST: ("verwachte drukte", "expected crowding"),
-    RuleKind.SURGE: ("ongewone drukte", "unusual crowding"),
-    RuleKind.CONGESTION: ("file", "congestion"),
-    RuleKind.INCIDENT: ("verkeersincident", "traffic incident"),
-    RuleKind.NO_DATA: ("geen gegevens", "no data"),
-    RuleKind.SENSOR_LOSS: ("uitval van sensoren", "sensor loss"),
-    RuleKind.EFFECT: ("maatregel zonder effect", "measure without effect"),
-}
-_STATES = {State.FIRING: "now {level}", State.RECOVERING: "easing, now {level}", State.RESOLVED: "over, now {level}"}
-_EXPECTED_STATES = {
-    State.FIRING: "{level} expected", State.RECOVERING: "{level} expected, easing",
-    State.RESOLVED: "over, no longer expected",
-}
 _SURENESS = {Sureness.SURE: "sure", Sureness.LIKELY: "likely", Sureness.UNSURE: "unsure"}
 
 
@@ -185,9 +166,9 @@ class CapWording:
         web = None if self._alert_url is None else self._alert_url.replace("{alert_id}", one.alert_id)
         dutch = language == DUTCH
         return Info(
-            language=language, categories=(self._category(one, kind),), event=_EVENTS[kind][0 if dutch else 1],
+            language=language, categories=(self._category(one, kind),), event=ABOUT[kind][0 if dutch else 1],
             response_types=(response,), urgency=urgency, severity=_severity(one, kind), certainty=certainty,
-            audience="operators" if kind in _BLIND else None, onset_us=_onset_us(one, earlier, kind),
+            audience="operators" if kind in BLIND else None, onset_us=_onset_us(one, earlier, kind),
             expires_us=None if over else sent_us + self.expires_us,
             sender_name=self._settings.sender_name, headline=self._headline(one, dutch=dutch),
             description=self._wording.description(one) if dutch else self._english(one, kind), web=web,
@@ -203,7 +184,7 @@ class CapWording:
         return RuleKind(one.measure) if one.measure in list(RuleKind) else RuleKind.LEVEL
 
     def _category(self, one: Transition, kind: RuleKind) -> Category:
-        if kind in _BLIND:
+        if kind in BLIND:
             return Category.INFRA
         zone = self._file.zones.get(one.place)
         is_road = one.place in self._roads or (zone is not None and zone.facility is Facility.ROAD)
@@ -218,9 +199,8 @@ class CapWording:
             return f"{'OEFENING: ' if one.exercise else ''}{self._wording.summary(one)}"
         if one.measure == ENGINE_MEASURE:
             return self._wording.engine.summary(one, dutch=False)
-        level = f"level {one.level_to} ({self._wording.level(one)})"
-        states = _EXPECTED_STATES if is_expected(one) else _STATES
-        said = states.get(one.state_to, "{level}").format(level=level)
+        word = self._wording.level(one)
+        said = how_it_stands(one, f"level {one.level_to} ({word})" if has_level(one) else "", dutch=False)
         stale = ", no data" if one.stale else ""
         muted = ", suppressed" if one.suppressed else ""
         return f"{'EXERCISE: ' if one.exercise else ''}{self._place(one)}: {said}{stale}{muted}"
@@ -228,7 +208,7 @@ class CapWording:
     def _english(self, one: Transition, kind: RuleKind) -> str:
         if one.measure == ENGINE_MEASURE:
             return self._wording.engine.description(one, dutch=False)
-        parts = [f"Rule {one.rule} ({_EVENTS[kind][1]})"]
+        parts = [f"Rule {one.rule} ({ABOUT[kind][1]})", f"as seen at {self._wording.seen(one)}"]
         if one.people_low is not None:
             parts.append(f"people {people_text(one.people_low, one.people_high)}")
         if one.percent_low is not None:
@@ -241,7 +221,7 @@ class CapWording:
 
     def _parameters(self, one: Transition) -> list[Named]:
         texts = {
-            "level": str(one.level_to),
+            "level": str(one.level_to) if has_level(one) else "",
             "state": str(one.state_to),
             "rule": one.rule,
             "measure": one.measure,
@@ -291,14 +271,13 @@ def _message_type(one: Transition, earlier: Sequence[Transition], *, known: bool
 
 
 def _mapped(one: Transition, kind: RuleKind) -> tuple[Urgency, Certainty, ResponseType]:
-    if kind in _BLIND:  # data that are back say nothing of the crowd: no all-clear either
+    if kind in BLIND:  # data that are back say nothing of the crowd: no all-clear either
         return Urgency.UNKNOWN, Certainty.UNKNOWN, ResponseType.ASSESS
     if one.state_to is State.RESOLVED:
         # A forecast that is withdrawn, a rule that is gone and a word of an operator are no measurement.
         by_data = one.cause in (Cause.THRESHOLD, Cause.SKIP, Cause.ADOPT)
         measured = by_data and kind is not RuleKind.FORECAST
-        certainty = Certainty.OBSERVED if measured else Certainty.UNKNOWN
-        return Urgency.PAST, certainty, ResponseType.ALL_CLEAR if measured else ResponseType.NONE
+        return Urgency.PAST, Certainty.OBSERVED if measured else Certainty.UNKNOWN, _end_response(one, measured)
     if kind is RuleKind.FORECAST:
         near = one.next_low_min is not None and one.next_low_min <= NEAR_MIN
         unsure = one.certainty is Sureness.UNSURE
@@ -307,11 +286,18 @@ def _mapped(one: Transition, kind: RuleKind) -> tuple[Urgency, Certainty, Respon
             ResponseType.PREPARE if near else ResponseType.MONITOR,
         )
     certainty = Certainty.UNKNOWN if one.stale else Certainty.OBSERVED
-    return Urgency.IMMEDIATE, certainty, _by_level(_RESPONSES, max(one.level_to, 1))
+    return Urgency.IMMEDIATE, certainty, _by_level(_RESPONSES, one.level_to - 1)
+
+
+def _end_response(one: Transition, measured: bool) -> ResponseType:
+    if not measured:
+        return ResponseType.NONE
+    # A flow that is no longer strong, a crowd that grows no more: the place may still be full.
+    return ResponseType.ALL_CLEAR if is_calm(one) else ResponseType.MONITOR
 
 
 def _severity(one: Transition, kind: RuleKind) -> Severity:
-    return Severity.UNKNOWN if kind in _BLIND else _by_level(SEVERITIES, one.level_to)
+    return Severity.UNKNOWN if kind in BLIND else _by_level(SEVERITIES, one.level_to)
 
 
 def _by_level(values: Sequence[T], level: int) -> T:

@@ -147,8 +147,8 @@ class AlertmanagerChannel(Channel):
 
     async def _serve(self) -> float | None:
         now_us = wall_us()
-        if now_us < self._next_try_us:  # news while the wait after a failure runs
-            return (self._next_try_us - now_us) / SECOND_US
+        if wait_s := self._patience.wait_s(self._next_try_us, now_us):  # news while the wait after a failure runs
+            return wait_s
         this = self._rounds.begin(now_us)
         self._settle(this.settled)
         answer = await self._tell(this.alerts)
@@ -219,8 +219,7 @@ class LineChannel(Channel):
             jitter = random.random()  # noqa: S311  no secret
             delivery = self._line.answered(waiting, answer, wall_us(), jitter)
             self._settle([] if delivery is None else [delivery])
-        next_try_us = self._line.next_try_us()
-        return None if next_try_us is None else max(0.0, (next_try_us - wall_us()) / SECOND_US)
+        return self._line.wait_s(wall_us())
 
     @abstractmethod
     async def _send(self, waiting: Waiting) -> Answer:

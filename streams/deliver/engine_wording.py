@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Words for the watchdog's own alert, in Dutch and English. Pure: levels and places, no numbers of people."""
 
-import datetime as dt
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from zoneinfo import ZoneInfo
 
 from schemas.alert import State, Transition
 from schemas.city import City
+from schemas.moment import local_text
 from streams.deliver.engine_watch import Blind, Change
 
 SITE, PLACE, RULE = "drukte", "engine", "engine-silent"
@@ -121,7 +121,7 @@ class EngineWords:
         return key if site is None else site.name
 
     def _clock(self, at_us: int) -> str:
-        return f"{dt.datetime.fromtimestamp(at_us / 1e6, self._zone):%d-%m %H:%M:%S}"
+        return local_text(at_us, self._zone, "%d-%m %H:%M:%S")
 
 
 def _listed(names: Iterable[str], *, dutch: bool) -> str:

@@ -81,16 +81,18 @@ class Line:
         """Settle a transition that the receiver does not want."""
         return self._settled(Waiting(told), Outcome.NOT_WANTED, now_us)
 
-    def next_try_us(self) -> int | None:
-        """When the next transition is due; None while nothing waits."""
-        return min((alert.next_try_us for alert in self._alerts.values()), default=None)
+    def wait_s(self, now_us: int) -> float | None:
+        """In how many seconds the next transition is due; None while nothing waits."""
+        return min((self._patience.wait_s(alert.next_try_us, now_us) for alert in self._alerts.values()), default=None)
 
     def take(self, now_us: int) -> tuple[Waiting | None, list[Delivery]]:
         """The transition to send now, if one is due, and what is settled without being sent."""
         settled: list[Delivery] = []
         while self._alerts:
-            alert_id, alert = min(self._alerts.items(), key=lambda item: item[1].next_try_us)
-            if alert.next_try_us > now_us:
+            alert_id, alert = min(
+                self._alerts.items(), key=lambda item: (self._patience.wait_s(item[1].next_try_us, now_us),
+                                                        item[1].next_try_us))
+            if self._patience.wait_s(alert.next_try_us, now_us):
                 break
             waiting = alert.transitions[0]
             if self._left_out(waiting, len(alert.transitions) > 1, now_us):
@@ -142,5 +144,5 @@ class Line:
         return Delivery(
             receiver=self._receiver, site=one.site, alert_id=one.alert_id, seq=one.seq, outcome=outcome,
             attempts=waiting.attempts, first_try_at_us=waiting.first_try_us, done_at_us=now_us,
-            http_status=http_status,
+            http_status=http_status, at_us=one.at_us,
         )

@@ -194,8 +194,8 @@ class MqttChannel(LineChannel):
     async def _kept_up(self) -> float | None:
         """Connect where nothing had to be sent, and take away what is over; when to look again."""
         now_us = wall_us()
-        if now_us < self._next_try_us:
-            return (self._next_try_us - now_us) / SECOND_US
+        if wait_s := self._patience.wait_s(self._next_try_us, now_us):
+            return wait_s
         if not self._link.up and len(self):
             return None  # what waits connects when it is due
         try:

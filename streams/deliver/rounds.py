@@ -114,7 +114,7 @@ class Rounds:
         return Delivery(
             receiver=self._receiver, site=new.told.transition.site, alert_id=key[0], seq=key[1],
             outcome=outcome, attempts=new.attempts, first_try_at_us=new.first_try_us, done_at_us=now_us,
-            http_status=http_status,
+            http_status=http_status, at_us=new.told.transition.at_us,
         )
 
 

@@ -195,7 +195,7 @@ class _Deliver:
         dispatch.remember(recorded)
         for read in history:
             dispatch.take(read)
-        self._watchdog.resume(recorded)
+        self._watchdog.resume(recorded, {channel.name for channel in self._told})
         self._messages = len(history)
         dispatch.forget_records()
         log.info("delivering", receivers=[channel.name for channel in self._told], alerts_known=len(self._alerts))

@@ -7,7 +7,7 @@ restart the records of deliveries say whether it had ended.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import structlog
 
@@ -37,7 +37,8 @@ BACK = {Topic.LIVE: 1_500, Topic.ALERTS: 500}
 HEARTBEAT_LIVES = 3
 """A heartbeat ends by itself after so many that did not come."""
 _STATES = {Phase.SILENT: State.FIRING, Phase.BACK: State.RECOVERING, Phase.SPEAKING: State.RESOLVED}
-_SEQ = {Phase.SILENT: 1, Phase.BACK: 2, Phase.SPEAKING: LAST_SEQ}
+_OPENING = 1
+_SEQ = {Phase.SILENT: _OPENING, Phase.BACK: 2, Phase.SPEAKING: LAST_SEQ}
 _ZONE = SCHEMAS[LiveTable.ZONE].names
 
 log = structlog.get_logger(__name__)
@@ -65,28 +66,67 @@ class Watchdog:
         self._watch = EngineWatch(
             city, settings.kafka.partitions, silent_us, round(SETTLE_S * SECOND_US),
             now_us(clock) if self._on else 0)
+        self._is_site_taken = SITE in city.file.sites
         self._opened: tuple[str, int] = ("", 0)
+        self._told_us: dict[int, int] = {}
         self._last: Transition | None = None
 
     def take_over(self, city: City) -> None:
         """Know another version's places from now on."""
         self._watch.take_over(city)
 
-    def resume(self, recorded: Iterable[Delivery]) -> None:
-        """Go on with an alert that was told before this process began and has not ended; call it once."""
-        newest: dict[str, Delivery] = {}
+    def resume(self, recorded: Iterable[Delivery], receivers: Collection[str]) -> None:
+        """Go on with an alert that was told before this process began and has not ended; call it once.
+
+        One that has ended is ended again where a receiver was told of it and never of its end: nobody else does that,
+        since topic `alerts` has none of it.
+
+        Parameters
+        ----------
+        recorded : iterable of Delivery
+        receivers : collection of str
+            Those that are told now.
+        """
+        newest: dict[str, dict[str, Delivery]] = {}
+        times_us: dict[str, dict[int, int]] = {}
         for one in recorded:
-            if one.site == SITE and one.seq >= newest.get(one.alert_id, one).seq:
-                newest[one.alert_id] = one
-        standing = [one for one in newest.values() if one.seq < LAST_SEQ]
-        if not self._on or not standing or self._watch.phase is not Phase.SPEAKING:
+            if one.site == SITE:
+                told = newest.setdefault(one.alert_id, {})
+                told[one.receiver] = max(told.get(one.receiver, one), one, key=_seq)
+                if one.at_us is not None:
+                    times_us.setdefault(one.alert_id, {})[one.seq] = one.at_us
+        # Where a site of the city has the watchdog's own key nobody can tell whose records they are.
+        if not self._on or self._watch.phase is not Phase.SPEAKING or self._is_site_taken:
             return
-        last = max(standing, key=lambda one: one.done_at_us)
-        since_us = self._log_us(last.first_try_at_us or last.done_at_us)
-        self._opened = (last.alert_id, since_us)
+        for identity, told in newest.items():
+            self._end_again(told, times_us.get(identity, {}), receivers)
+        standing = [last for told in newest.values() if (last := max(told.values(), key=_seq)).seq < LAST_SEQ]
+        if standing:
+            last = max(standing, key=lambda one: one.done_at_us)
+            self._go_on(last, times_us.get(last.alert_id, {}))
+
+    def _end_again(
+        self, told: Mapping[str, Delivery], times_us: dict[int, int], receivers: Collection[str]
+    ) -> None:
+        last = max(told.values(), key=_seq)
+        if last.seq < LAST_SEQ or all(one.seq == LAST_SEQ for name, one in told.items() if name in receivers):
+            return
+        since_us, until_us = (self._log_us(edge(one.first_try_at_us or one.done_at_us for one in told.values()))
+                              for edge in (min, max))
+        self._begin(last.alert_id, times_us.get(_OPENING, since_us), times_us)
+        self._say(Phase.SPEAKING, Blind(since_us, until_us, known=False), now_us(self._settings.clock))
+        self._last = None
+
+    def _go_on(self, last: Delivery, times_us: dict[int, int]) -> None:
+        since_us = times_us.get(_OPENING, self._log_us(last.first_try_at_us or last.done_at_us))
+        self._begin(last.alert_id, since_us, times_us)
         self._watch.resume(since_us)
         # Its texts are gone; it stands as a plain line until the next word.
         self._say(Phase.SILENT, Blind(since_us, since_us, known=False), since_us)
+
+    def _begin(self, identity: str, opened_us: int, told_us: dict[int, int]) -> None:
+        """Speak of an alert from now on; `told_us` are the times of what was told of it before, by sequence."""
+        self._opened, self._told_us = (identity, opened_us), told_us
 
     def _log_us(self, at_us: int) -> int:
         clock = self._settings.clock
@@ -137,13 +177,15 @@ class Watchdog:
         at_us = now_us(self._settings.clock)
         for phase, blind in self._watch.look(at_us, broker_away=broker_away):
             if phase is Phase.SILENT:
-                self._opened = (alert_id(SITE, PLACE, RULE, at_us), at_us)
+                self._begin(alert_id(SITE, PLACE, RULE, at_us), at_us, {})
             log.warning("engine", phase=str(phase), silent_s=(blind.until_us - blind.since_us) / SECOND_US,
                         broker_away=blind.broker_away)
             self._say(phase, blind, at_us)
 
     def _say(self, phase: Phase, blind: Blind, at_us: int) -> None:
         identity, opened_us = self._opened
+        # A word that was told before a restart keeps its time: later documents refer to it by that.
+        at_us = self._told_us.get(_SEQ[phase], at_us)
         before = State.NORMAL if phase is Phase.SILENT or self._last is None else self._last.state_to
         silent_s = (blind.until_us - blind.since_us) / SECOND_US
         one = Transition(
@@ -158,6 +200,10 @@ class Watchdog:
         self._last = one
         self._words.remember(one, blind)
         self._tell(Told(one, wall_us()))
+
+
+def _seq(one: Delivery) -> int:
+    return one.seq
 
 
 def _end_us(row: dict[str, object]) -> int:

@@ -5,13 +5,15 @@ Everything about people comes from the band of the transition; nothing here know
 """
 
 import math
+from zoneinfo import ZoneInfo
 
-from schemas.alert import State, Transition
+from schemas.alert import Transition
+from schemas.alert_words import about, has_level, how_it_stands
 from schemas.alertmanager import ENGINE_MEASURE, PostedAlert, labels
 from schemas.city import City
 from schemas.delivery import AlertEvent
 from schemas.expected import is_expected, told_certainty
-from schemas.moment import rfc3339
+from schemas.moment import local_text, rfc3339
 from schemas.roads import RoadTable
 from streams.deliver.engine_wording import EngineWords
 from streams.deliver.present import Alert, Told
@@ -24,17 +26,6 @@ _UNITS = {
     "persons/m/min": "personen/m/min", "probability": "kans", "km/h": "km/u", "share": "aandeel",
     "standard deviations": "standaardafwijkingen",
 }
-_STATES = {
-    State.FIRING: "nu {level}",
-    State.RECOVERING: "neemt af, nu {level}",
-    State.RESOLVED: "voorbij, nu {level}",
-}
-_EXPECTED_STATES = {
-    State.FIRING: "{level} verwacht",
-    State.RECOVERING: "{level} verwacht, neemt af",
-    State.RESOLVED: "voorbij, niet meer verwacht",
-}
-"""Of a forecast: its level is not there."""
 
 
 def band_text(low: float | None, high: float | None, digits: int = 0) -> str:
@@ -80,7 +71,7 @@ class Wording:
 
     def take_over(self, city: City) -> None:
         """Speak of another version of the city from now on."""
-        self._file = city.file
+        self._file, self._zone = city.file, ZoneInfo(city.file.timezone)
         self.engine.take_over(city)
         self._road_names = _road_names(city.roads)
 
@@ -92,18 +83,23 @@ class Wording:
         return gate.name or place if gate is not None else self._road_names.get(place, place)
 
     def level(self, one: Transition) -> str:
-        """The profile's word for the level that the alert has now."""
+        """The profile's word for the level that the alert has now; of what has none, what it is about."""
+        if not has_level(one):
+            return about(one.measure)
         profile = self._file.profiles.get(one.profile)
         if profile is None or not 0 <= one.level_to < len(profile.levels):
             return f"niveau {one.level_to}"
         return profile.levels[one.level_to]
 
+    def seen(self, one: Transition) -> str:
+        """When its figures were seen, local time: it is told for as long as it stands, they are not of now."""
+        return local_text(one.window_end_us, self._zone, "%d-%m %H:%M")
+
     def summary(self, one: Transition) -> str:
         """One Dutch line: which place, how it stands."""
         if one.measure == ENGINE_MEASURE:
             return self.engine.summary(one)
-        states = _EXPECTED_STATES if is_expected(one) else _STATES
-        text = states.get(one.state_to, "{level}").format(level=self.level(one))
+        text = how_it_stands(one, self.level(one))
         stale = ", geen gegevens" if one.stale else ""
         muted = ", onderdrukt" if one.suppressed else ""
         return f"{self.place_name(one.place)}: {text}{stale}{muted}"
@@ -112,7 +108,8 @@ class Wording:
         """What stands behind it, in Dutch."""
         if one.measure == ENGINE_MEASURE:
             return self.engine.description(one)
-        parts = [f"Regel {one.rule}", f"mensen {people_text(one.people_low, one.people_high)}"]
+        parts = [f"Regel {one.rule}", f"stand van {self.seen(one)}",
+                 f"mensen {people_text(one.people_low, one.people_high)}"]
         if one.percent_low is not None:
             parts.append(f"{band_text(one.percent_low, one.percent_high)} % van de toegestane bezetting")
         if one.limit is not None:

@@ -4,7 +4,7 @@
 Times are log times, microseconds since 1970, UTC.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -16,6 +16,8 @@ from schemas.roads import RoadTable
 OPEN_STATES = (State.FIRING, State.RECOVERING)
 LEAST_FRESH_US = 180_000_000
 ROAD_FRESH_US = 600_000_000
+ROADS = ""
+"""Stands for the roads among the sites."""
 OUTLOOK_FRESH_US = 1_200_000_000
 
 
@@ -28,7 +30,10 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ZoneRow:
-    """A zone's closed window as published: bands only; None where nothing was seen."""
+    """A zone's closed window as published: bands only; None where nothing was seen.
+
+    `by_gates`: no sensor can see people in the zone. These are the people inside by its gates, and the level is theirs.
+    """
 
     zone: str
     start_us: int
@@ -40,6 +45,7 @@ class ZoneRow:
     level: int | None
     trend: int | None
     coverage: float
+    by_gates: bool = False
 
     def speaks_at(self, at_us: int) -> bool:
         """Whether it says something of that moment: three windows long, and three minutes at least."""
@@ -75,7 +81,8 @@ class OutlookRow:
 
     def speaks_at(self, at_us: int) -> bool:
         """Whether it is of use then: a newer one comes each quarter hour, and its own time must be ahead."""
-        return self.end_us <= at_us <= self.end_us + OUTLOOK_FRESH_US
+        ahead_us = self.ahead_min * 60_000_000
+        return self.end_us <= at_us <= self.end_us + OUTLOOK_FRESH_US and at_us < self.end_us + ahead_us
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +93,14 @@ class LostSensor:
     site: str
     state: int
     since_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The newest window of a site that was told: its end and its length."""
+
+    end_us: int
+    span_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +125,9 @@ class Material:
     outlook : sequence of OutlookRow
     is_of_one_site : bool
         Whether nothing is asked of what belongs to no site of `city`.
+    heard : mapping of str to Heard
+        By site the newest window of people that was told before the report's end, whether or not it has a value; under
+        `ROADS` that of the roads.
     """
 
     city: CityFile
@@ -124,6 +142,7 @@ class Material:
     road_rows: Sequence[RoadRow] = ()
     outlook: Sequence[OutlookRow] = ()
     is_of_one_site: bool = False
+    heard: Mapping[str, Heard] = field(default_factory=dict)
 
     def place_name(self, key: str) -> str:
         """Of a zone, a gate or a road; its key where the city file knows none."""
@@ -157,7 +176,7 @@ class Story:
     highest : int
         The highest level it had.
     acknowledged_us, acknowledged_by : int or None, str
-        Its newest acknowledgement that stands or stood.
+        Its newest acknowledgement that stands or stood; by an empty role where that is no longer known.
     note_id : str
         Of the newest note.
     ended_us : int or None
@@ -196,7 +215,8 @@ def stories(material: Material) -> list[Story]:
 
 def _tell(story: Story, one: Transition) -> None:
     if one.acknowledged and not (story.last.acknowledged and story.acknowledged_us):
-        story.acknowledged_us, story.acknowledged_by = one.at_us, one.actor
+        # Where the opening is gone, the first that is known may be another command than the acknowledgement.
+        story.acknowledged_us, story.acknowledged_by = one.at_us, "" if one is story.first else one.actor
     story.last, story.highest = one, max(story.highest, one.level_to)
     story.note_id = one.note_id or story.note_id
     if one.state_to is State.RESOLVED:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The end-of-shift report: how many alarms, which were of use, how early, how much they asked of one operator. Pure.
 
-Exercises and alerts that were suppressed as they opened are no alarms: they are counted apart.
+Exercises, alerts for information and alerts that were suppressed as they opened are no alarms: they are counted apart.
 """
 
 from collections import Counter
@@ -11,14 +11,18 @@ from statistics import median
 
 import msgspec
 
+from schemas.alert_words import LEVEL_MEASURE
 from schemas.moment import rfc3339
-from schemas.rules import RuleKind
+from schemas.rules import RuleKind, Severity
 from streams.reports.alarm_load import GOAL_PER_HOUR, alarm_load, alarms_of, chattering, stale
 from streams.reports.material import Material, Story, ZoneRow, stories
+from streams.reports.silence import SilentSite, silence_lines, silent_sites
 from streams.reports.wording import Language, Speech
 
 USEFUL_US = 30 * 60_000_000
 """A level that is published within so long of the opening makes an alarm useful."""
+ABOUT_LEVELS = (LEVEL_MEASURE, RuleKind.FORECAST)
+"""Measures of alarms whose level their zone can show; the level of others is their rule's own."""
 
 
 class Verdict(StrEnum):
@@ -27,13 +31,13 @@ class Verdict(StrEnum):
     NUISANCE = "nuisance"
     """An operator ended it by hand: that word counts more than a sensor's."""
     REACHED = "reached"
-    """Its place showed the level within half an hour."""
+    """Of a rule about the level of a zone: the zone showed it within half an hour."""
     ACKNOWLEDGED = "acknowledged"
     """An operator took it up."""
     PENDING = "pending"
     """The half hour still runs."""
     UNANSWERED = "unanswered"
-    """None of these."""
+    """None of these; of rules about other things nothing is known of what came of them."""
 
 
 class JudgedAlarm(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +82,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Shift(msgspec.Struct, frozen=True, kw_only=True):
-    """The report."""
+    """The report; `silent` as in the hand-over list."""
 
     kind: str = "shift"
     from_: str = msgspec.field(name="from")
@@ -87,9 +91,11 @@ class Shift(msgspec.Struct, frozen=True, kw_only=True):
     until_us: int
     origin: str
     timezone: str
+    silent: list[SilentSite]
     alarms: int
     verdicts: dict[Verdict, int]
     exercises: int
+    informative: int
     muted: int
     forecasts: Forecasts
     load: Load
@@ -111,13 +117,16 @@ def shift(material: Material) -> Shift:
         key=lambda one: (one.at_us, one.alert_id, one.seq)))
     heard = {alarm.alert_id for alarm in alarms}
     judged = [_judged(material, one) for one in real if one.first.alert_id in heard]
+    informative = sum(one.first.severity == Severity.INFO for one in real)
     within = [alarm for alarm in alarms if material.from_us <= alarm.opened_us < material.until_us]
     load = alarm_load([alarm.opened_us for alarm in within], material.from_us, material.until_us)
     return Shift(
         from_=rfc3339(material.from_us), until=rfc3339(material.until_us), from_us=material.from_us,
         until_us=material.until_us, origin=str(material.origin), timezone=material.city.timezone, alarms=len(judged),
+        silent=silent_sites(material),
         verdicts={verdict: sum(one.verdict is verdict for one in judged) for verdict in Verdict},
-        exercises=len(told) - len(real), muted=len(real) - len(judged), forecasts=_forecasts(judged), judged=judged,
+        exercises=len(told) - len(real), informative=informative,
+        muted=len(real) - len(judged) - informative, forecasts=_forecasts(judged), judged=judged,
         load=Load(
             per_hour=round(load.per_hour, 2), goal_per_hour=GOAL_PER_HOUR,
             slots_by_alarms=dict(sorted(Counter(load.slots).items())), slots_above_10=load.floods,
@@ -128,7 +137,7 @@ def shift(material: Material) -> Shift:
 
 def _judged(material: Material, story: Story) -> JudgedAlarm:
     one = story.first
-    minutes = _minutes_before(material.rows, story)
+    minutes = _minutes_before(material.rows, story) if one.measure in ABOUT_LEVELS else None
     taken_up = story.acknowledged_us
     return JudgedAlarm(
         alert_id=one.alert_id, place=one.place, place_name=material.place_name(one.place), rule=one.rule,
@@ -148,12 +157,15 @@ def _verdict(story: Story, minutes_before: float | None, until_us: int) -> Verdi
 
 
 def _minutes_before(rows: Sequence[ZoneRow], story: Story) -> float | None:
-    """From the opening to the begin of the first window at the level; fewest minutes, since a window is a maximum."""
+    """From the opening to the begin of the first window at the level; fewest minutes, since a window is a maximum.
+
+    The window that decided on it may be the only one at the level; it counts.
+    """
     opened_us, level = story.first.opened_at_us, max(story.first.level_to, 1)
     starts_us = [
         row.start_us for row in rows
         if row.zone == story.first.place and row.level is not None and row.level >= level
-        and row.end_us > opened_us and row.start_us <= opened_us + USEFUL_US
+        and row.end_us > min(opened_us, story.first.window_start_us) and row.start_us <= opened_us + USEFUL_US
     ]
     return round(max(min(starts_us) - opened_us, 0) / 60e6, 1) if starts_us else None
 
@@ -175,9 +187,12 @@ def shift_text(report: Shift, language: Language) -> str:
                          if number)
     lines = [
         f"{speech.say('Dienst', 'Shift')} {speech.clock(report.from_us)} - {speech.clock(report.until_us)}",
+        *silence_lines(report.silent, speech),
         f"{speech.say('Alarmen', 'Alarms')}: {report.alarms}" + (f" ({verdicts})" if verdicts else ""),
-        speech.say(f"Oefeningen {report.exercises}, onderdrukt {report.muted}",
-                   f"Exercises {report.exercises}, suppressed {report.muted}"),
+        speech.say(f"Geen alarm: oefeningen {report.exercises}, ter informatie {report.informative}, onderdrukt "
+                   f"{report.muted}",
+                   f"No alarms: exercises {report.exercises}, for information {report.informative}, suppressed "
+                   f"{report.muted}"),
         speech.say(f"Per uur gemiddeld {load.per_hour:g} (doel ten hoogste {load.goal_per_hour:g})",
                    f"Mean per hour {load.per_hour:g} (goal at most {load.goal_per_hour:g})"),
         speech.say(f"Tien minuten met meer dan 10 alarmen: {load.slots_above_10}; drukste tien minuten: "
@@ -199,7 +214,10 @@ def shift_text(report: Shift, language: Language) -> str:
 
 
 def _line(one: JudgedAlarm, speech: Speech) -> str:
-    text = f"- {speech.clock(one.opened_us)} {one.place_name}, {one.rule}: {_verdict_word(one.verdict, speech)}"
+    verdict = _verdict_word(one.verdict, speech)
+    if one.verdict is Verdict.UNANSWERED and one.kind in ABOUT_LEVELS:
+        verdict = speech.say("niveau niet bereikt, ", "level not reached, ") + verdict
+    text = f"- {speech.clock(one.opened_us)} {one.place_name}, {one.rule}: {verdict}"
     if one.kind == RuleKind.FORECAST and one.minutes_before is not None:
         text += speech.say(f", {one.minutes_before:g} min vooraf", f", {one.minutes_before:g} min before")
     return text
@@ -211,5 +229,5 @@ def _verdict_word(verdict: Verdict, speech: Speech) -> str:
         Verdict.REACHED: ("niveau bereikt", "level reached"),
         Verdict.ACKNOWLEDGED: ("bevestigd", "acknowledged"),
         Verdict.PENDING: ("nog geen half uur oud", "not half an hour old yet"),
-        Verdict.UNANSWERED: ("niet bereikt, niet bevestigd", "not reached, not acknowledged"),
+        Verdict.UNANSWERED: ("niet bevestigd", "not acknowledged"),
     }[verdict])

@@ -12,7 +12,8 @@ from streams.reports.handover import OpenAlert, alert_lines, open_alert
 from streams.reports.material import Material, Story, ZoneRow, stories
 from streams.reports.outlook import OutlookReport, outlook_line, outlook_of
 from streams.reports.roads import RoadsReport, other_roads, roads_line, roads_of
-from streams.reports.wording import ARROWS, Language, Speech
+from streams.reports.silence import SilentSite, silence_lines, silent_sites
+from streams.reports.wording import ARROWS, BY_GATES, Language, Speech
 
 
 class LevelChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,12 +28,13 @@ class LevelChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlertChange(msgspec.Struct, frozen=True, kw_only=True):
-    """An alert that opened or ended within the time."""
+    """An alert that opened or ended within the time; `exercise` says that it belongs to one."""
 
     alert_id: str
     place_name: str
     rule: str
     opened: bool
+    exercise: bool
     at_us: int
 
 
@@ -47,12 +49,14 @@ class Lost(msgspec.Struct, frozen=True, kw_only=True):
 class SiteReport(msgspec.Struct, frozen=True, kw_only=True):
     """One site. Level, percent and arrow are those of its worst zone; None where no zone has data.
 
-    `zones_blind` are the zones of which nothing is known now.
+    `zones_blind` are the zones of which nothing is known now; `by_gates` says that the worst one is known by its gates
+    alone, since no sensor sees people in it.
     """
 
     site: str
     name: str
     worst_zone: str
+    by_gates: bool
     level: int | None
     level_word: str
     percent_low: float | None
@@ -70,7 +74,10 @@ class SiteReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
-    """All sites, the worst first; `roads` are those that belong to none of them."""
+    """All sites, the worst first; `roads` are those that belong to none of them.
+
+    `silent` as in the hand-over list.
+    """
 
     kind: str = "situation"
     at: str
@@ -79,6 +86,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     origin: str
     city: str
     timezone: str
+    silent: list[SilentSite]
     sites: list[SiteReport]
     roads: RoadsReport
 
@@ -91,6 +99,7 @@ def situation(material: Material) -> Situation:
     return Situation(
         at=rfc3339(material.until_us), from_us=material.from_us, at_us=material.until_us, city=material.city.name,
         origin=str(material.origin), timezone=material.city.timezone, sites=sites,
+        silent=silent_sites(material),
         roads=other_roads(material, told))
 
 
@@ -105,6 +114,7 @@ def _site(material: Material, site: str, told: Sequence[Story]) -> SiteReport:
     mine = [story for story in told if story.first.site == site]
     return SiteReport(
         site=site, name=material.site_name(site), worst_zone="" if worst is None else material.place_name(worst.zone),
+        by_gates=worst is not None and worst.by_gates,
         level=None if worst is None else worst.level, level_word="" if worst is None else _word(material, worst),
         percent_low=None if worst is None else worst.percent_low,
         percent_high=None if worst is None else worst.percent_high, trend=None if worst is None else worst.trend,
@@ -119,14 +129,9 @@ def _site(material: Material, site: str, told: Sequence[Story]) -> SiteReport:
 
 
 def _speaking(rows: Sequence[ZoneRow], at_us: int) -> dict[str, ZoneRow]:
-    """By zone, the newest window with data that says something of that moment."""
-    found: dict[str, ZoneRow] = {}
-    for row in rows:
-        if row.level is not None and row.speaks_at(at_us) and (
-            row.zone not in found or row.end_us > found[row.zone].end_us
-        ):
-            found[row.zone] = row
-    return found
+    """By zone, the newest window with data that says something of that moment; sensors before gates."""
+    known = (row for row in rows if row.level is not None and row.speaks_at(at_us))
+    return {row.zone: row for row in sorted(known, key=lambda row: (not row.by_gates, row.end_us))}
 
 
 def _word(material: Material, row: ZoneRow) -> str:
@@ -134,11 +139,11 @@ def _word(material: Material, row: ZoneRow) -> str:
 
 
 def _certainty(worst: ZoneRow | None, blind: int, zones: int) -> Certainty:
-    """That of the worst zone; less where a worse one may not be seen."""
+    """That of the worst zone; less where a worse one may not be seen, or where it is estimated by its gates."""
     if worst is None or 2 * blind >= zones:
         return Certainty.UNSURE
     own = certainty(worst.coverage, False, worst.people_low, worst.people_high)
-    return Certainty.LIKELY if blind and own is Certainty.SURE else own
+    return Certainty.LIKELY if (blind or worst.by_gates) and own is Certainty.SURE else own
 
 
 def _level_changes(
@@ -158,7 +163,7 @@ def _alert_changes(material: Material, told: Sequence[Story]) -> Iterator[AlertC
         for opened, at_us in ((True, story.first.opened_at_us), (False, story.ended_us)):
             if at_us is not None and material.from_us <= at_us <= material.until_us:
                 yield AlertChange(alert_id=story.first.alert_id, place_name=material.place_name(story.first.place),
-                                  rule=story.first.rule, opened=opened, at_us=at_us)
+                                  rule=story.first.rule, opened=opened, exercise=story.first.exercise, at_us=at_us)
 
 
 def situation_text(report: Situation, language: Language) -> str:
@@ -166,30 +171,33 @@ def situation_text(report: Situation, language: Language) -> str:
     speech = Speech(language, report.timezone)
     lines = [f"{speech.say('Situatie', 'Situation')} {report.city}, {speech.clock(report.at_us)} "
              f"({speech.say('sinds', 'since')} {speech.clock(report.from_us)})"]
+    lines += silence_lines(report.silent, speech)
     for site in report.sites:
-        lines += ["", *_site_lines(site, speech)]
+        lines += ["", *_site_lines(site, speech, report.at_us)]
     if report.roads.roads:
         lines += ["", roads_line(report.roads, speech)]
     return "\n".join(lines) + "\n"
 
 
-def _site_lines(site: SiteReport, speech: Speech) -> Iterator[str]:
+def _site_lines(site: SiteReport, speech: Speech, at_us: int) -> Iterator[str]:
     if not site.zones:
-        yield f"{site.name}: {speech.say('geen zones met mensen', 'no zones with people')}"
+        nobody = speech.say("geen zones waar mensen gemeten worden", "no zones where people are measured")
+        yield f"{site.name}: {nobody}"
     elif site.level is None:
         yield f"{site.name}: {speech.say('GEEN GEGEVENS', 'NO DATA')}, {speech.certainty(site.certainty)}"
     else:
         arrow = "" if site.trend is None else f" {ARROWS[site.trend]}"
+        gates = f", {speech.say(*BY_GATES)}" if site.by_gates else ""
         yield (f"{site.name}: {speech.level(site.level, site.level_word)}{arrow}, "
-               f"{speech.percent(site.percent_low, site.percent_high)} ({site.worst_zone}), "
+               f"{speech.percent(site.percent_low, site.percent_high)} ({site.worst_zone}{gates}), "
                f"{speech.certainty(site.certainty)}")
     if site.zones_blind:
         yield f"  {speech.say('Geen gegevens van', 'No data of')}: {', '.join(site.zones_blind)}"
     yield from (f"  {line}" for line in (
-        outlook_line(site.outlook, speech), roads_line(site.roads, speech)) if line)
+        outlook_line(site.outlook, site.zones, speech), roads_line(site.roads, speech)) if line)
     yield f"  {speech.say('Open meldingen', 'Open alerts')}: {len(site.alerts)}"
     for one in site.alerts:
-        yield from (f"  {line}" for line in alert_lines(one, speech))
+        yield from (f"  {line}" for line in alert_lines(one, speech, at_us))
     changes = list(_change_lines(site, speech))
     nothing = speech.say("niets", "nothing")
     yield f"  {speech.say('Veranderd', 'Changed')}: {'' if changes else nothing}".rstrip()
@@ -206,4 +214,5 @@ def _change_lines(site: SiteReport, speech: Speech) -> Iterator[str]:
     for change in site.alert_changes:
         word = speech.say("melding geopend", "alert opened") if change.opened else (
             speech.say("melding voorbij", "alert ended"))
-        yield f"{speech.clock(change.at_us)} {word}: {change.place_name}, {change.rule}"
+        drill = speech.say("OEFENING ", "EXERCISE ") if change.exercise else ""
+        yield f"{speech.clock(change.at_us)} {drill}{word}: {change.place_name}, {change.rule}"

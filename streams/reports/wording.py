@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Words of the reports in Dutch and English. Pure."""
 
-import datetime as dt
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from schemas.alert import Certainty, State
 from schemas.health import SensorState
+from schemas.moment import local_text
 
 FULL_PERCENT, HIGHEST_PERCENT = 100, 200
 """Of the permitted capacity. Beyond the second a figure says no more; a band that begins below the first and is wider
 than it does not tell calm from danger."""
+BY_GATES = ("volgens de poorten", "by its gates")
+"""Of a zone in which no sensor sees people; the page says the same."""
 ARROWS = {-1: "↓", 0: "→", 1: "↑"}
 
 
@@ -40,19 +42,23 @@ class Speech:
     ----------
     language : Language
     timezone : str
+
+    Attributes
+    ----------
+    is_dutch : bool
     """
 
     def __init__(self, language: Language, timezone: str) -> None:
-        self._dutch = language is Language.DUTCH
+        self.is_dutch = language is Language.DUTCH
         self._zone = ZoneInfo(timezone)
 
     def say(self, dutch: str, english: str) -> str:
         """One of the two."""
-        return dutch if self._dutch else english
+        return dutch if self.is_dutch else english
 
     def clock(self, at_us: int) -> str:
-        """A time of day with its date."""
-        return f"{dt.datetime.fromtimestamp(at_us / 1e6, self._zone):%d-%m %H:%M}"
+        """A time of day with its date; in the hour that comes twice also which of the two."""
+        return local_text(at_us, self._zone, "%d-%m %H:%M")
 
     def percent(self, low: float | None, high: float | None) -> str:
         """A band of the permitted capacity, rounded outwards; words where it is beyond all measure or says nothing."""
@@ -69,7 +75,7 @@ class Speech:
 
     def certainty(self, word: Certainty) -> str:
         """How sure it is."""
-        return str(word) if self._dutch else _ENGLISH[word]
+        return str(word) if self.is_dutch else _ENGLISH[word]
 
     def state(self, state: State) -> str:
         """The state of an alert."""

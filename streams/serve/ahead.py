@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from streams.core.thresholds import level_by_gates
 from streams.serve.places import STALE_WALL_S
 from streams.serve.ranges import Range, range_of, status_name
 from streams.serve.wording import CANNOT_SAY, CORRECTIONS, ahead_text, band_text, level_word, range_text, tone
@@ -95,7 +96,7 @@ def inside_item(row: Row | None, stale_after_s: float, now: dt.datetime, limits:
     if (now - end).total_seconds() > stale_after_s:
         return None
     percent = None if row["percent_low"] is None else range_text(row["percent_low"], row["percent_high"], 0, " %")
-    correction, level = row["correction"], sum(row["inside_high"] >= limit for limit in limits)
+    correction, level = row["correction"], level_by_gates(row["inside_high"], limits)
     return Inside(
         window_end=end, low=row["inside_low"], high=row["inside_high"],
         text=band_text(row["inside_low"], row["inside_high"]), percent=percent, coverage=row["coverage"],

@@ -194,8 +194,8 @@ class Board:
     def _take_transition(self, transition: Transition) -> bool:
         known = self.alerts.get(transition.alert_id)
         if known is None:
-            self.alerts[transition.alert_id] = Alert(
-                transition, transition.level_to, [transition], transition.actor if transition.acknowledged else "")
+            # Where its opening is gone, a later command may be the first that is heard: nobody knows who acknowledged.
+            self.alerts[transition.alert_id] = Alert(transition, transition.level_to, [transition])
             self._forget_oldest()
             return True
         if transition.seq <= known.last.seq:

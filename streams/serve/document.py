@@ -9,6 +9,7 @@ from enum import StrEnum
 import msgspec
 
 from schemas.alert import Transition
+from schemas.alert_words import about, has_level, has_level_of
 from schemas.expected import expected_level, is_expected, told_certainty
 from schemas.live import LiveTable
 from streams.serve.ahead import Ahead, Inside, NextLevel, SiteItem, ahead_items, inside_item, next_level
@@ -33,7 +34,8 @@ from streams.serve.wording import (
 
 CLOSED_SHOWN_S = 900.0
 """So long, in log time, a closed alert is still shown."""
-ALERTS_SHOWN = 200
+CLOSED_SHOWN = 200
+"""Closed alerts that are shown at most; open ones always are, however many."""
 EMPTY_FROM_TONE = 2
 """Orange: from here up it is said how long a zone needs to empty, also without an event."""
 
@@ -100,9 +102,12 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 class AlertItem(msgspec.Struct, frozen=True, kw_only=True):
     """An alert as it stands; `changes` is how often it changed, `life` its newest changes, oldest first.
 
-    `percent`, `people` and `trend` are those of the newest change; `certainty` says in a word how sure it is,
-    `minutes_to_next` when the next level is reached.
-    `expected`: a forecast expects the level, it is not there. `acknowledged_by` and `assigned` are roles.
+    `percent`, `people` and `trend` are those of the window that ended at `seen_at`, which a later change of a flag
+    leaves as they are; `certainty` says in a word how sure it is, `minutes_to_next` when the next level is reached, as
+    the newest quarter hour before that window saw it. `tone` is null where it has no level: then `word` says what it is
+    about.
+    `expected`: a forecast expects the level, it is not there. `acknowledged_by` and `assigned` are roles;
+    the first is empty where it is no longer known.
     """
 
     id: str
@@ -119,10 +124,11 @@ class AlertItem(msgspec.Struct, frozen=True, kw_only=True):
     level: int
     word: str
     expected: bool
-    tone: int
+    tone: int | None
     worst_word: str
     opened_at: dt.datetime
     at: dt.datetime
+    seen_at: dt.datetime
     changes: int
     life: list[Change]
     percent: Range | None
@@ -141,11 +147,14 @@ class AlertItem(msgspec.Struct, frozen=True, kw_only=True):
 class Document(msgspec.Struct, frozen=True, kw_only=True):
     """The state, or what of it has changed. `log_time`: end of the newest window of people.
 
+    `city_sha256` is that of the version in force: a page that was drawn for another one has other places.
+
     `drills` are always all exercises that are on; `context` is all that is shown of it, or null where nothing of it has
     changed.
     """
 
     city: str
+    city_sha256: str = ""
     timezone: str
     speed: float
     now: dt.datetime
@@ -166,8 +175,8 @@ class Present:
 
     Parameters
     ----------
-    city, timezone : str
-        Name of the city and of its time zone.
+    city, timezone, city_sha256 : str
+        Name of the city, of its time zone, and its version in force.
     places : Places
     maps : SiteMaps
         For what lies beside the zones.
@@ -182,6 +191,7 @@ class Present:
     speed: float = 1.0
     board: Board = field(default_factory=Board)
     stream: Stream = Stream.STARTING
+    city_sha256: str = ""
 
     def whole(self, now: dt.datetime) -> Document:
         """All that stands: every place of the city, alerts that are open or were closed of late."""
@@ -234,9 +244,9 @@ class Present:
         known = (self.board.rows[LiveTable.ZONE].get(number) for number in self.places.zones)
         ends = [end for row in known if (end := window_end(row)) is not None]
         return Document(
-            city=self.city, timezone=self.timezone, speed=self.speed, now=now, stream=self.stream,
-            log_time=max(ends, default=None), drills=self._drills(now), sites=sites or [], zones=zones or [],
-            gates=gates or [], roads=roads or [], alerts=alerts or [], context=context,
+            city=self.city, city_sha256=self.city_sha256, timezone=self.timezone, speed=self.speed, now=now,
+            stream=self.stream, log_time=max(ends, default=None), drills=self._drills(now), sites=sites or [],
+            zones=zones or [], gates=gates or [], roads=roads or [], alerts=alerts or [], context=context,
         )
 
     def _drills(self, now: dt.datetime) -> list[DrillItem]:
@@ -309,7 +319,8 @@ class Present:
 
     def _shown_alerts(self, now: dt.datetime) -> list[AlertItem]:
         shown = _newest_first(alert for alert in self.board.alerts.values() if _is_shown(alert, now))
-        return [self.alert(alert) for alert in shown[:ALERTS_SHOWN]]
+        standing = sum(alert.is_open for alert in shown)
+        return [self.alert(alert) for alert in shown[: standing + CLOSED_SHOWN]]
 
     def alert(self, alert: Alert) -> AlertItem:
         """An alert as it stands."""
@@ -322,8 +333,10 @@ class Present:
             severity_word=SEVERITIES.get(last.severity, last.severity), open=alert.is_open,
             state=last.state_to, state_word=STATES.get(last.state_to, last.state_to), stale=last.stale,
             level=last.level_to, word=_word(last, levels), expected=is_expected(last),
-            tone=tone(last.level_to, len(levels) or 4), worst_word=level_word(alert.worst, levels),
-            opened_at=_moment(last.opened_at_us), at=_moment(last.at_us), changes=last.seq,
+            tone=tone(last.level_to, len(levels) or 4) if has_level(last) else None,
+            worst_word=_worst_word(alert, levels),
+            opened_at=_moment(last.opened_at_us), at=_moment(last.at_us), seen_at=_moment(last.window_end_us),
+            changes=last.seq,
             life=[_change(one, levels) for one in alert.life],
             percent=_ends(last.percent_low, last.percent_high, " %"),
             people=None if last.people_low is None or last.people_high is None else Range(
@@ -352,8 +365,15 @@ def _change(transition: Transition, levels: tuple[str, ...]) -> Change:
     return Change(at=_moment(transition.at_us), state=transition.state_to, word=_word(transition, levels))
 
 
+def _worst_word(alert: Alert, levels: tuple[str, ...]) -> str:
+    measure = alert.last.measure
+    return level_word(alert.worst, levels) if has_level_of(measure, alert.worst) else about(measure)
+
+
 def _word(one: Transition, levels: tuple[str, ...]) -> str:
-    return NO_DATA if one.stale else expected_level(one, level_word(one.level_to, levels))
+    if one.stale:
+        return NO_DATA
+    return expected_level(one, level_word(one.level_to, levels)) if has_level(one) else about(one.measure)
 
 
 def _moment(at_us: int) -> dt.datetime:

@@ -67,7 +67,7 @@ def make_app(show: Show, desk: SightingDesk, purges: PurgeDesk, commands: Comman
     async def root() -> Response[bytes]:
         if show.city.sha256 not in drawn:
             drawn.clear()
-            drawn[show.city.sha256] = page(_asset("page.html"), show.city.file).encode()
+            drawn[show.city.sha256] = page(_asset("page.html"), show.city.file, show.city.sha256).encode()
         return Response(drawn[show.city.sha256], media_type="text/html")
 
     @get("/events")

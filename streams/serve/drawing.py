@@ -44,14 +44,16 @@ class Projection:
         return round(right, 1), round(down, 1)
 
 
-def page(template: str, file: CityFile) -> str:
+def page(template: str, file: CityFile, sha256: str = "") -> str:
     """The whole page.
 
     Parameters
     ----------
     template : str
-        With `$city`, `$sites` and `$exercises`.
+        With `$city`, `$version`, `$sites` and `$exercises`.
     file : CityFile
+    sha256 : str
+        Its version, by which the page sees that another one has taken over.
     """
     numbers = {key: number for number, key in enumerate(file.zones, start=1)}
     sections = [
@@ -59,7 +61,7 @@ def page(template: str, file: CityFile) -> str:
         if any(zone.site == key for zone in file.zones.values())
     ]
     return Template(template).substitute(
-        city=escape(file.name), sites="\n".join(sections), exercises=_exercises(file))
+        city=escape(file.name), version=escape(sha256), sites="\n".join(sections), exercises=_exercises(file))
 
 
 def _exercises(file: CityFile) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from schemas.alert import Transition
+from schemas.alert_words import about, has_level
 from schemas.city import City
 from schemas.expected import expected_level
 from schemas.health import SensorState
@@ -152,7 +153,7 @@ def detail(present: Present, city: City, alert: Alert, now: dt.datetime, *, with
     levels = _levels(present, last.place)
     return AlertDetail(
         alert=item, site_name=last.site if site is None else site.name, camera_url=_camera(city, last.place),
-        next_level=_next_level(present, last.place, item, now),
+        next_level=_next_level(present, last.place, now),
         sensors=_sensors(board, city, last.place), rule=None if rule is None else _rule_facts(rule),
         inputs=_inputs(last), transitions=[_step(one, levels) for one in alert.history],
         transitions_missing=last.seq - len(alert.history),
@@ -171,9 +172,8 @@ def _levels(present: Present, place: str) -> tuple[str, ...]:
     return () if known is None else known.levels
 
 
-def _next_level(present: Present, place: str, item: AlertItem, now: dt.datetime) -> str:
-    if item.minutes_to_next is not None:
-        return f"volgend niveau over {item.minutes_to_next.text}"
+def _next_level(present: Present, place: str, now: dt.datetime) -> str:
+    # Not by the alert's own minutes: they were counted when it changed last, and to the next level of then.
     zone = present.zone(place, now)
     return f"volgend niveau: {CANNOT_SAY}" if zone is None or zone.next is None else zone.next.text
 
@@ -221,9 +221,10 @@ def _inputs(last: Transition) -> Inputs:
 
 def _step(one: Transition, levels: tuple[str, ...]) -> Step:
     flags = ("acknowledged", "escalated", "suppressed", "stale", "exercise")
+    word = expected_level(one, level_word(one.level_to, levels)) if has_level(one) else about(one.measure)
     return Step(
         seq=one.seq, at=datetime_of(one.at_us), state=one.state_to, state_word=STATES[one.state_to], level=one.level_to,
-        word=expected_level(one, level_word(one.level_to, levels)), cause=one.cause, cause_word=CAUSES[one.cause],
+        word=word, cause=one.cause, cause_word=CAUSES[one.cause],
         actor=one.actor, command_id=one.command_id, note_id=one.note_id,
         flags=[flag for flag in flags if getattr(one, flag)],
     )

@@ -68,6 +68,7 @@ class Show:
         self._present = Present(
             city=city.file.name, timezone=city.file.timezone, places=city_places(city),
             maps=SiteMaps.of(city.file), speed=clock.speed if clock.kind is Clock.SIMULATED else 1.0,
+            city_sha256=city.sha256,
         )
         self.hub = Hub()
         self.messages = 0
@@ -144,6 +145,7 @@ class Show:
         log.info("city version in force", version=city.version)
         self.city = city
         self._present.city, self._present.timezone = city.file.name, city.file.timezone
+        self._present.city_sha256 = city.sha256
         self._present.places, self._present.maps = city_places(city), SiteMaps.of(city.file)
         self.hub.publish(self.first_event())
 

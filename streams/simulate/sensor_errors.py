@@ -68,7 +68,7 @@ class SensorError(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     drop_out_s : float
         Mean length of a drop-out.
     clock_skew_s : int
-        How far its clock is ahead of the true time; its intervals follow its own clock.
+        How far its clock is ahead of the true time, a day at most; its intervals follow its own clock.
     swapped : bool
         In and out are reversed without the city file knowing.
     stuck_from_s : int, optional
@@ -81,7 +81,7 @@ class SensorError(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     noise_sd: Share = 0.0
     drop_out_share: Share = 0.0
     drop_out_s: Annotated[float, msgspec.Meta(ge=1)] = 60.0
-    clock_skew_s: int = 0
+    clock_skew_s: Annotated[int, msgspec.Meta(ge=-86_400, le=86_400)] = 0
     swapped: bool = False
     stuck_from_s: Annotated[int, msgspec.Meta(ge=0)] | None = None
 

@@ -53,6 +53,11 @@ def _colour(properties: Json, value: Any) -> str:
     return str(colour)
 
 
+def cell_colour(panel: Json, column: str, value: Any) -> str:
+    """What a cell of a table is painted with."""
+    return _colour(_properties(panel, column), value)
+
+
 def _ink(background: str) -> str:
     red, green, blue = (int(background[at:at + 2], 16) for at in (1, 3, 5))
     return "#000" if 0.299 * red + 0.587 * green + 0.114 * blue > 110 else "#fff"

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.alert import Cause, State, Transition
+from schemas.alert_words import ABOUT
 from schemas.cap import (
     Category,
     Certainty,
@@ -117,6 +118,23 @@ def test_what_each_kind_of_rule_says(
     assert document(one).infos[0].categories == (category,)
 
 
+@pytest.mark.parametrize("kind", list(RuleKind))
+def test_only_a_rule_about_levels_that_ends_at_the_lowest_one_is_an_all_clear(kind: RuleKind) -> None:
+    about = "people" if kind is RuleKind.LEVEL else str(kind)
+    opening = transition(rule=kind, measure=about)
+    wanted = {RuleKind.LEVEL: ResponseType.ALL_CLEAR, RuleKind.FORECAST: ResponseType.NONE,
+              RuleKind.NO_DATA: ResponseType.ASSESS, RuleKind.SENSOR_LOSS: ResponseType.ASSESS}
+    over = document(transition(seq=2, rule=kind, measure=about, level_to=0, state_to=State.RESOLVED), [opening])
+    assert {info.response_types for info in over.infos} == {(wanted.get(kind, ResponseType.MONITOR),)}
+    assert ABOUT[kind][0] in (over.infos[0].headline or "") or kind in (RuleKind.LEVEL, RuleKind.FORECAST)
+
+
+@pytest.mark.parametrize("changes", [{"level_to": 1}, {"level_to": 0, "stale": True}])
+def test_the_end_of_a_level_that_is_not_seen_to_be_calm_is_no_all_clear(changes: dict[str, Any]) -> None:
+    over = document(transition(seq=2, state_to=State.RESOLVED, **changes), [transition()])
+    assert (over.message_type, over.infos[0].response_types) == (MessageType.CANCEL, (ResponseType.MONITOR,))
+
+
 def test_a_forecast_begins_when_it_is_expected() -> None:
     one = transition(rule="forecast", next_low_min=10.0, next_high_min=25.0)
     assert document(one).infos[0].onset_us == one.at_us + 600_000_000
@@ -140,6 +158,21 @@ def test_a_drill_says_so_in_both_languages() -> None:
     assert [(info.language, info.headline) for info in found.infos] == [
         ("nl-NL", "OEFENING: Plein: nu oranje"), ("en-GB", "EXERCISE: Plein: now level 2 (oranje)")]
     assert document(transition()).status is Status.ACTUAL
+
+
+def test_figures_have_their_time_in_both_languages() -> None:
+    """They stand for as long as the alert; the document is told again hours later."""
+    dutch, english = document(transition()).infos
+    assert "; stand van 01-06 14:01; " in (dutch.description or "")
+    assert "; as seen at 01-06 14:01; " in (english.description or "")
+
+
+def test_missing_data_have_no_level() -> None:
+    blind = document(transition(rule="no-data", measure="no-data", level_to=1))
+    assert [info.headline for info in blind.infos] == ["Plein: geen gegevens", "Plein: no data"]
+    assert "level" not in {one.name for one in blind.infos[0].parameters}
+    over = document(transition(seq=2, rule="density", measure="density", level_to=0, state_to=State.RESOLVED))
+    assert over.infos[1].headline == "Plein: high density: over"
 
 
 def test_of_people_the_band_alone() -> None:

@@ -25,9 +25,9 @@ def drained(line: Line, now_us: int) -> list[Delivery]:
     """Everything that waits, sent to a receiver that takes it."""
     done: list[Delivery] = []
     while line:
-        due_us = line.next_try_us()
-        assert due_us is not None
-        now_us = max(now_us, due_us)
+        wait_s = line.wait_s(now_us)
+        assert wait_s is not None
+        now_us += round(wait_s * SECOND_US)
         waiting, settled = line.take(now_us)
         done += settled
         if waiting is not None:
@@ -35,6 +35,18 @@ def drained(line: Line, now_us: int) -> list[Delivery]:
             assert delivery is not None
             done.append(delivery)
     return done
+
+
+def test_a_clock_that_is_set_back_makes_no_alarm_wait() -> None:
+    line = Line("desk", PATIENCE, 10)
+    line.add(told(IDS[0]), at(0))
+    waiting, _ = line.take(at(0))
+    assert waiting is not None
+    line.answered(waiting, Answer(503), at(0), 0.0)
+    assert line.wait_s(at(0)) == 1.0
+    assert line.take(at(0.5))[0] is None
+    assert line.wait_s(at(-3600)) == 0
+    assert line.take(at(-3600))[0] is waiting
 
 
 @given(

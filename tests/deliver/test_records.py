@@ -18,7 +18,7 @@ def delivery(**changes: Any) -> Delivery:
     """A record."""
     known = Delivery(
         receiver="desk", site="centrum", alert_id="00112233aabbccdd", seq=1, outcome=Outcome.DELIVERED,
-        attempts=1, first_try_at_us=START_US, done_at_us=START_US, http_status=200,
+        attempts=1, first_try_at_us=START_US, done_at_us=START_US, http_status=200, at_us=START_US,
     )
     return msgspec.structs.replace(known, **changes)
 
@@ -32,12 +32,18 @@ def delivery_message(offset: int = 0, **changes: Any) -> Message:
     return Message(Topic.DELIVERIES, 0, offset, headers(), encode_delivery(delivery(**changes)))
 
 
-def test_a_record_holds_nothing_of_the_transition_but_its_identity() -> None:
+def test_a_record_holds_nothing_of_the_transition_but_its_identity_and_its_time() -> None:
     assert decode_delivery(encode_delivery(delivery())) == delivery()
     assert set(msgspec.json.decode(encode_delivery(delivery()))) == {
         "receiver", "site", "alert_id", "seq", "outcome", "attempts", "first_try_at_us", "done_at_us",
-        "http_status",
+        "http_status", "at_us",
     }
+
+
+def test_a_record_of_before_has_no_time_of_its_transition() -> None:
+    fields = msgspec.json.decode(encode_delivery(delivery()))
+    del fields["at_us"]
+    assert decode_delivery(msgspec.json.encode(fields)).at_us is None
 
 
 def test_the_first_record_of_an_identity_stands() -> None:
@@ -56,6 +62,7 @@ def test_the_first_record_of_an_identity_stands() -> None:
     (Message(Topic.DELIVERIES, 0, 0, headers("live.zone.v1"), encode_delivery(delivery())), Reason.UNKNOWN_KIND),
     (delivery_message(done_at_us=-1), Reason.BAD_TIME),
     (delivery_message(first_try_at_us=2**62), Reason.BAD_TIME),
+    (delivery_message(at_us=-1), Reason.BAD_TIME),
 ])
 def test_what_is_no_record_is_refused(message: Message, reason: Reason) -> None:
     buffer = RowBuffer()

@@ -50,8 +50,8 @@ def test_labels_never_move_and_all_else_is_text_about_bands(one: Transition) -> 
 def test_annotations() -> None:
     assert WORDING.annotations(transition()) == {
         "summary": "Plein: nu oranje",
-        "description": "Regel oranje; mensen 340-344; 85-86 % van de toegestane bezetting; dekking 50 %; "
-                       "waarschijnlijk.",
+        "description": "Regel oranje; stand van 01-06 14:01; mensen 340-344; 85-86 % van de toegestane bezetting; "
+                       "dekking 50 %; waarschijnlijk.",
         "level": "oranje", "state": "firing", "people": "340-344", "percent": "85-86",
         "density": "0.34 p/m2", "coverage": "0.50", "profile": "nl-evenement v1", "stale": "false",
         "alert_id": "00112233aabbccdd", "window_start": "2026-06-01T12:00:00.000Z",
@@ -74,7 +74,7 @@ def test_flags_and_what_is_ahead() -> None:
         "certainty": "zeker", "acknowledged": "true", "escalated": "true", "suppressed": "true", "assigned": "police",
         "trend": "↑", "limit": "82 personen/m/min", "measured": "88.00-90.25 personen/m/min", "minutes_to_next": "4-12",
     }
-    assert annotations["summary"].endswith(": nu oranje, onderdrukt")
+    assert annotations["summary"] == "plein-straat: sterke stroom (oranje), onderdrukt"
     assert "gemeten 88.00-90.25, grens 82 personen/m/min; verloop ↑; volgend niveau over 4-12 min" in annotations[
         "description"]
     event = WORDING.event(told(assigned="police", trend=-1, limit=82.0, next_low_min=4.6), START_US, late=False)
@@ -138,6 +138,23 @@ def test_posted_alerts_are_the_array_of_the_api() -> None:
     assert (over["startsAt"], over["endsAt"]) == (rfc3339(START_US), rfc3339(START_US + 90_500_000))
     assert standing["generatorURL"] == "https://drukte.example/alerts/00112233aabbccdd"
     assert set(standing) == {"labels", "annotations", "startsAt", "generatorURL"}
+
+
+@pytest.mark.parametrize(("measure", "state", "level", "summary"), [
+    ("no-data", State.FIRING, 1, "Plein: geen gegevens"),
+    ("no-data", State.RECOVERING, 0, "Plein: geen gegevens: herstelt"),
+    ("no-data", State.RESOLVED, 0, "Plein: geen gegevens: voorbij"),
+    ("sensor-loss", State.FIRING, 1, "Plein: uitval van sensoren"),
+    ("density", State.FIRING, 3, "Plein: hoge dichtheid (rood)"),
+    ("density", State.RECOVERING, 0, "Plein: hoge dichtheid: neemt af"),
+    ("density", State.RESOLVED, 0, "Plein: hoge dichtheid: voorbij"),
+    ("forecast", State.RECOVERING, 0, "Plein: verwachte drukte: neemt af"),
+    ("people", State.RESOLVED, 0, "Plein: voorbij, nu groen"),
+])
+def test_a_colour_is_told_only_where_a_rule_knows_it(measure: str, state: State, level: int, summary: str) -> None:
+    annotations = WORDING.annotations(transition(measure=measure, state_to=state, level_to=level))
+    assert annotations["summary"] == summary
+    assert ("groen" in annotations["level"]) == (measure == "people")
 
 
 def test_a_drill_says_so() -> None:

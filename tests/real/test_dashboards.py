@@ -14,14 +14,18 @@ from playwright.sync_api import Browser, sync_playwright
 
 from dashboards import ahead, city_wall, zone
 from dashboards.generated import generated_files
+from dashboards.look import BLUE, GREEN, GREY, NO_DATA, ORANGE, RED
+from schemas.alert import State, Transition
 from schemas.health import IntegrityKind, SensorState
 from streams import storage
 from streams.serve.wording import SENSOR_STATES
-from tests.dashboards.drawing import page
+from streams.writer.database import write_buffer
+from streams.writer.rows import RowBuffer
+from tests.dashboards.drawing import cell_colour, page
 from tests.dashboards.grafana_sql import Query, Range, expanded, last, queries
 from tests.dashboards.scene import BUSY_ROAD, write_scene
 from tests.real.timescale_service import Databases
-from tests.writer.samples import NOON
+from tests.writer.samples import NOON, alert_message, transition
 
 pytestmark = pytest.mark.real
 
@@ -36,7 +40,6 @@ RANGES = {
         26, datetime(2027, 3, 28, 12, tzinfo=UTC)),
 }
 CHOSEN = {"zone": "malieveld-noord", "gate": "malieveld-noord-toegang"}
-NO_DATA = "geen gegevens"
 ROW_LIMIT = 1_000_000
 CHROMIUM = Path("/usr/bin/chromium")
 CHROMIUM_ARGUMENTS = [
@@ -203,6 +206,36 @@ def test_open_alerts_with_place_level_since_and_the_stale_one_marked(reader: Rea
         ("69 min", "onbevestigd", "geëscaleerd"), ("27 min", "bevestigd, bij police", "–"),
         ("104 min", "onbevestigd", "–"), ("59 min", "onbevestigd", "–"),
     ]
+
+
+def _told(measure: str, state: State, level: int, number: int) -> Transition:
+    at_us = round((NOON - timedelta(minutes=30)).timestamp()) * 1_000_000
+    return transition(f"{number:016x}", 1, place="plein", site="plein", rule=measure, measure=measure, level_to=level,
+                      state_to=state, level_from=0, opened_at_us=at_us, at_us=at_us)
+
+
+@pytest.mark.parametrize(("measure", "state", "level", "word", "colour"), [
+    ("no-data", State.FIRING, 1, NO_DATA, GREY),
+    ("sensor-loss", State.FIRING, 1, "uitval van sensoren", BLUE),
+    ("rise", State.FIRING, 2, "2 oranje", ORANGE),
+    ("rise", State.RECOVERING, 0, "snelle toename", BLUE),
+    ("forecast", State.FIRING, 3, "3 rood verwacht", RED),
+    ("people", State.RECOVERING, 0, "0 groen", GREEN),
+    ("of-a-newer-worker", State.RECOVERING, 0, "of-a-newer-worker", BLUE),
+])
+def test_an_alert_has_a_level_only_where_its_rule_knows_one(
+    scene: str, measure: str, state: State, level: int, word: str, colour: str
+) -> None:
+    buffer = RowBuffer()
+    buffer.add(alert_message(_told(measure, state, level, 1)))
+    with storage.connect(scene) as session, session.transaction(force_rollback=True):
+        write_buffer(session, buffer)
+        reader = Reader(session)
+        [row] = [row for row in reader.ask(city_wall.ALERTS) if row["sleutel"] == "plein"]
+        [listed] = [row for row in reader.ask(zone.ALERTS, variables={"zone": "plein"}) if row["Regel"] == measure]
+    assert (row["Niveau"], listed["Hoogste niveau"], row["Gegevens"]) == (word, word, "actueel")
+    [panel] = [one for one in city_wall.city_wall()["panels"] if one["id"] == 6]
+    assert cell_colour(panel, "Niveau", word) == colour
 
 
 def test_the_past_is_shown_as_it_was(reader: Reader) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from schemas.alert import Cause, State, Transition
 from schemas.command import Done, Outcome
-from streams.reports.material import Material, ZoneRow
+from streams.reports.material import Heard, Material, ZoneRow
 from tests.cities import small_city, small_roads
 from tests.writer.samples import NOON, transition
 
@@ -49,5 +49,6 @@ def taken(minute: float, place: str = "plein", done: Done = Done.DONE) -> Outcom
 
 
 def evening(until: float = 60, since: float = 0, **changes: Any) -> Material:
-    """Material of a time in minutes after noon."""
-    return Material(CITY.file, CITY.roads, at(since), at(until), **changes)
+    """Material of a time in minutes after noon, heard of to its end."""
+    heard = {"centrum": Heard(at(until), MINUTE_US)}
+    return Material(CITY.file, CITY.roads, at(since), at(until), **({"heard": heard} | changes))

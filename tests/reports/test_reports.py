@@ -2,6 +2,8 @@
 """What the reports say: of open alerts, of sites, of a shift; in both languages, and about people only bands."""
 
 import dataclasses
+from importlib.resources import files
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,10 +14,10 @@ from schemas.alert import Cause, Certainty, State
 from schemas.command import ENGINE, Done, Outcome
 from streams.report_sources import ReportKind, made, text_of
 from streams.reports.handover import handover, handover_text
-from streams.reports.material import LostSensor, OutlookRow, RoadRow, stories
+from streams.reports.material import Heard, LostSensor, OutlookRow, RoadRow, stories
 from streams.reports.shift import Verdict, shift, shift_text
 from streams.reports.situation import situation, situation_text
-from streams.reports.wording import Language, Speech
+from streams.reports.wording import BY_GATES, Language, Speech
 from tests.reports.samples import CITY, at, change, end, evening, row, taken
 
 ROAD = str(CITY.roads.column("zone")[0])
@@ -26,7 +28,8 @@ def test_the_hand_over_has_who_does_what() -> None:
     told = [
         change(A, 1, 10, 10),
         change(A, 2, 12, 10, acknowledged=True, actor="centralist", note_id="n1", cause=Cause.COMMAND),
-        change(A, 3, 20, 10, acknowledged=True, assigned="politie", actor="leider", cause=Cause.COMMAND, trend=1),
+        change(A, 3, 59, 10, acknowledged=True, assigned="politie", actor="leider", cause=Cause.COMMAND, trend=1,
+               window_end_us=at(59)),
         change(B, 1, 5, 5), end(B, 2, 9, 5),
         change(C, 1, 70, 70),
     ]
@@ -42,8 +45,59 @@ def test_the_hand_over_has_who_does_what() -> None:
     assert "340" not in dutch + english  # people stand in percent
 
 
+def test_who_acknowledged_is_not_guessed_where_the_opening_is_gone() -> None:
+    told = [change(A, 3, 59, 10, acknowledged=True, assigned="politie", actor="leider", cause=Cause.COMMAND)]
+    assert "bevestigd door onbekende rol" in handover_text(handover(evening(transitions=told)), Language.DUTCH)
+
+
 def test_nothing_open_is_said_in_words() -> None:
     assert "Geen open meldingen." in handover_text(handover(evening()), Language.DUTCH)
+    assert "LET OP" not in handover_text(handover(evening()), Language.DUTCH)
+
+
+@pytest.mark.parametrize(("heard", "dutch", "english"), [
+    ({"centrum": Heard(at(49), 60_000_000)}, "van Centrum is niets gehoord sinds 01-06 14:49",
+     "nothing was heard of Centrum since 01-06 14:49"),
+    ({}, "van Centrum is niets gehoord. Of er nu meldingen zijn is niet bekend",
+     "nothing was heard of Centrum. Whether there are alerts now is not known"),
+])
+def test_a_silent_engine_never_reads_as_calm(heard: dict[str, Heard], dutch: str, english: str) -> None:
+    for kind in ReportKind:
+        report = made(kind, evening(heard=heard))
+        assert f"LET OP: {dutch}" in text_of(report, Language.DUTCH)
+        assert f"WARNING: {english}" in text_of(report, Language.ENGLISH)
+    assert "Geen open meldingen bekend." in handover_text(handover(evening(heard=heard)), Language.DUTCH)
+
+
+def test_a_site_of_slow_windows_is_not_silent_between_them() -> None:
+    assert handover(evening(heard={"centrum": Heard(at(20), 900_000_000)})).silent == []
+
+
+def test_figures_of_before_are_told_with_their_time_and_without_an_arrow() -> None:
+    told = [change(A, 1, 10, 10, trend=1), change(A, 2, 59, 10, acknowledged=True, actor="ovd", trend=1)]
+    dutch = handover_text(handover(evening(transitions=told)), Language.DUTCH)
+    assert "Plein: 2 oranje, 85-86 % om 01-06 14:01, actief" in dutch
+
+
+@pytest.mark.parametrize(("changes", "dutch", "english"), [
+    ({"measure": "no-data", "level_to": 1}, "Plein: geen gegevens, actief", "Plein: no data, active"),
+    ({"measure": "incident", "level_to": 1, "place": "weg", "profile": ""}, "weg: verkeersincident, actief",
+     "weg: traffic incident, active"),
+    ({"measure": "density", "level_to": 0, "state_to": State.RECOVERING}, "Plein: hoge dichtheid, neemt af",
+     "Plein: high density, easing"),
+])
+def test_a_level_is_told_only_where_the_rule_knows_one(changes: dict[str, Any], dutch: str, english: str) -> None:
+    nothing = {"people_low": None, "people_high": None, "percent_low": None, "percent_high": None}
+    report = handover(evening(transitions=[change(A, 1, 10, 10, **nothing, **changes)]))
+    assert dutch in handover_text(report, Language.DUTCH)
+    assert english in handover_text(report, Language.ENGLISH)
+
+
+def test_what_changed_in_an_exercise_says_so() -> None:
+    told = [change(A, 1, 10, 10, exercise=True), end(B, 2, 50, 20), change(B, 1, 20, 20)]
+    dutch = situation_text(situation(evening(transitions=told)), Language.DUTCH)
+    assert "14:10 OEFENING melding geopend" in dutch
+    assert "14:20 melding geopend" in dutch
 
 
 def drill(order: str, minute: float, on: bool, role: str = "ovd", until: float | None = None) -> Outcome:
@@ -98,6 +152,27 @@ def test_the_situation_of_a_site() -> None:
     assert "Sensor lost: cam-straat, silent" in english
 
 
+def test_a_zone_without_sensors_is_known_by_its_gates_and_the_report_says_so() -> None:
+    gates = row("straat", 60, 2, by_gates=True, trend=None)
+    report = situation(evening(rows=[row("straat", 0, 1, by_gates=True), gates, row("plein", 60, 0)]))
+    [site] = report.sites
+    assert (site.worst_zone, site.by_gates, site.level, site.zones_blind) == ("Straat", True, 2, [])
+    assert site.certainty is Certainty.LIKELY
+    assert [(one.zone, one.before, one.after) for one in site.level_changes] == [
+        ("plein", None, 0), ("straat", 1, 2)]
+    dutch, english = (situation_text(report, language) for language in Language)
+    assert "Centrum: 2 oranje, 85-86 % (Straat, volgens de poorten), waarschijnlijk" in dutch
+    assert "(Straat, by its gates), likely" in english
+    assert "Geen gegevens van" not in dutch
+    page = (files("streams.serve") / "page" / "zones.js").read_text()
+    assert f'const BY_GATES = "{BY_GATES[0]}"' in page
+
+
+def test_what_sensors_see_stands_before_what_gates_say() -> None:
+    report = situation(evening(rows=[row("plein", 59, 1), row("plein", 60, 3, by_gates=True)]))
+    assert (report.sites[0].level, report.sites[0].by_gates) == (1, False)
+
+
 def expected(zone: str, minute: float, ahead_min: int, reach: float | None, low: int = 300) -> OutlookRow:
     return OutlookRow(zone, at(minute), ahead_min, low, low + 80, reach)
 
@@ -116,10 +191,17 @@ def test_the_situation_says_what_is_ahead_in_percent_and_chances() -> None:
     assert (rising.zone, rising.ahead_min, rising.percent_reach) == ("plein", 30, 35.2)
     assert rising.percent_low == pytest.approx(100 * 300 / capacity)
     dutch, english = (situation_text(report, language) for language in Language)
-    assert "Verwacht: Plein over 30 min 75-95 %, kans op een hoger niveau 35 %" in dutch
-    assert "Expected: Plein in 30 min 75-95 %, chance of a higher level 35 %" in english
-    calm = situation_text(situation(evening(outlook=[expected("plein", 45, 30, 3.0)])), Language.DUTCH)
-    assert "in geen zone 10 % kans of meer" in calm
+    assert "Verwacht: Plein om 01-06 15:15 75-95 %, kans op een hoger niveau 35 %" in dutch
+    assert "Expected: Plein at 01-06 15:15 75-95 %, chance of a higher level 35 %" in english
+
+
+def test_a_zone_without_a_forecast_is_not_among_the_calm() -> None:
+    calm, unknown = expected("plein", 45, 30, 3.0), expected("straat", 45, 30, None)
+    half = situation_text(situation(evening(outlook=[calm, unknown])), Language.DUTCH)
+    assert "overal minder dan 10 % kans op een hoger niveau, van 1 van de 2 zones niet te zeggen" in half
+    whole = situation_text(situation(evening(outlook=[calm, expected("straat", 45, 30, 3.0)])), Language.DUTCH)
+    assert "niet te zeggen" not in whole.partition("Verwacht")[2].partition("\n")[0]
+    assert "Verwacht" not in situation_text(situation(evening(outlook=[unknown])), Language.DUTCH)
 
 
 @pytest.mark.parametrize("minute", [39.0, 61.0])
@@ -159,7 +241,7 @@ def test_the_hand_over_has_the_road_of_an_incident_and_the_forecast_of_a_zone() 
     assert one_road.disturbed
     dutch, english = (handover_text(report, language) for language in Language)
     assert "  Weg: verstoord, dienstniveau E, 34 km/u" in dutch
-    assert "  Verwacht: over 30 min 75-95 %; over 60 min 75-95 %, kans op een hoger niveau 12 %" in dutch
+    assert "  Verwacht: om 01-06 15:15 75-95 %; om 01-06 15:45 75-95 %, kans op een hoger niveau 12 %" in dutch
     assert "  Road: disturbed, service level E" in english
     assert "380" not in dutch + english  # a forecast of people stands in percent too
 
@@ -182,6 +264,7 @@ def test_verdicts_of_a_shift() -> None:
         change("e" * 16, 1, 5, 5, exercise=True),
         change("f" * 16, 1, 6, 6, suppressed=True, rule="d"),
         change("0" * 16, 1, -30, -30, rule="e"),
+        change("1" * 16, 1, 7, 7, rule="f", severity="info"),
     ]
     report = shift(evening(until=480, transitions=told, rows=[row("plein", 20, 1), row("plein", 25, 2)]))
     by_id = {one.alert_id: one for one in report.judged}
@@ -189,7 +272,8 @@ def test_verdicts_of_a_shift() -> None:
         A: Verdict.REACHED, B: Verdict.ACKNOWLEDGED, C: Verdict.NUISANCE, D: Verdict.UNANSWERED}
     assert by_id[A].minutes_before == 14  # the window that shows it began at 24
     assert by_id[B].acknowledged_after_s == 120
-    assert (report.alarms, report.exercises, report.muted) == (4, 1, 1)
+    assert (report.alarms, report.exercises, report.muted, report.informative) == (4, 1, 1, 1)
+    assert "oefeningen 1, ter informatie 1, onderdrukt 1" in shift_text(report, Language.DUTCH)
     assert (report.forecasts.alarms, report.forecasts.reached, report.forecasts.median_min) == (1, 1, 14)
     assert report.load.slots_by_alarms == {0: 47, 4: 1}
     assert (report.load.per_hour, report.load.largest_in_10_min) == (0.5, 4)
@@ -203,6 +287,19 @@ def test_a_level_that_comes_too_late_is_not_reached() -> None:
     assert (one.verdict, one.minutes_before) == (Verdict.UNANSWERED, None)
     [young] = shift(evening(until=39, transitions=[forecast])).judged
     assert young.verdict is Verdict.PENDING
+
+
+def test_the_window_that_raised_an_alarm_shows_its_level() -> None:
+    told = [change(A, 1, 10, 10, window_start_us=at(9), window_end_us=at(10)), end(A, 2, 12, 10)]
+    [one] = shift(evening(until=120, transitions=told, rows=[row("plein", 10, 2), row("plein", 11, 0)])).judged
+    assert (one.verdict, one.minutes_before) == (Verdict.REACHED, 0)
+
+
+def test_an_alarm_about_something_else_is_never_judged_by_the_level_of_its_zone() -> None:
+    blind = change(A, 1, 10, 10, measure="no-data", level_to=1)
+    report = shift(evening(until=120, transitions=[blind], rows=[row("plein", 12, 1)]))
+    assert report.judged[0].verdict is Verdict.UNANSWERED
+    assert "bereikt" not in shift_text(report, Language.DUTCH)
 
 
 def test_an_empty_shift_is_refused() -> None:
@@ -243,6 +340,7 @@ def test_the_hand_over_says_that_a_forecast_level_is_expected() -> None:
     dutch, english = (handover_text(report, language) for language in Language)
     assert "Plein: 2 oranje verwacht, 85-86 %" in dutch
     assert "Plein: 2 oranje expected, 85-86 %" in english
+    assert "om 01-06 14:01" in dutch
     assert ("waarschijnlijk" in dutch, "likely" in english) == (True, True)
 
 

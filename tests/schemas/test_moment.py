@@ -2,12 +2,13 @@
 """Moments: microseconds and datetimes say the same to the microsecond, whatever the offset."""
 
 import datetime as dt
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.moment import datetime_of, rfc3339, us_of
+from schemas.moment import datetime_of, local_text, rfc3339, us_of
 
 
 @given(st.integers(0, 7_258_118_400_000_000))
@@ -20,6 +21,12 @@ def test_there_and_back_no_microsecond_is_lost(at_us: int) -> None:
 ])
 def test_an_offset_is_taken_off(text: str, at_us: int) -> None:
     assert us_of(dt.datetime.fromisoformat(text)) == at_us
+
+
+def test_the_hour_that_comes_twice_is_told_apart() -> None:
+    amsterdam, autumn = ZoneInfo("Europe/Amsterdam"), us_of(dt.datetime(2026, 10, 25, 0, 30, tzinfo=dt.UTC))
+    texts = [local_text(autumn + hours * 3_600_000_000, amsterdam, "%d-%m %H:%M") for hours in (-1, 0, 1, 2)]
+    assert texts == ["25-10 01:30", "25-10 02:30 CEST", "25-10 02:30 CET", "25-10 03:30"]
 
 
 def test_as_text_it_ends_in_z_with_milliseconds() -> None:

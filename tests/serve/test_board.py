@@ -33,6 +33,17 @@ def life(alert_id: str = "00112233aabbccdd") -> list[Transition]:
     ]
 
 
+def test_who_acknowledged_is_told_only_where_it_was_heard() -> None:
+    opening = transition(seq=1)
+    taken_up = transition(seq=2, state_from=State.FIRING, acknowledged=True, actor="centralist")
+    assigned = transition(seq=3, state_from=State.FIRING, acknowledged=True, actor="leider", assigned="politie")
+    whole, late = Board(), Board()
+    taken(whole, *map(alert_message, (opening, taken_up, assigned)))
+    taken(late, alert_message(assigned))
+    assert whole.alerts[opening.alert_id].acknowledged_by == "centralist"
+    assert late.alerts[opening.alert_id].acknowledged_by == ""
+
+
 def test_the_newest_window_of_each_place_stands() -> None:
     board = Board()
     first = taken(board, live_message(LiveTable.ZONE, zone_row(1, 0, 10), zone_row(2, 0, 20)))

@@ -136,6 +136,31 @@ def test_a_blind_alert_says_no_data() -> None:
     assert (alert.open, alert.word) == (True, "geen gegevens")
 
 
+@pytest.mark.parametrize(("measure", "level", "word", "has_tone"), [
+    ("no-data", 1, "geen gegevens", False), ("sensor-loss", 1, "uitval van sensoren", False),
+    ("density", 3, "rood", True), ("density", 0, "hoge dichtheid", False), ("forecast", 0, "verwachte drukte", False),
+    ("people", 0, "groen", True),
+])
+def test_an_alert_has_a_colour_only_where_its_rule_knows_one(
+    measure: str, level: int, word: str, has_tone: bool
+) -> None:
+    (alert,) = alerts_of(NOW, {"measure": measure, "level_to": level})
+    assert (alert.word, alert.tone is not None, alert.life[-1].word) == (word, has_tone, word)
+    assert alert.worst_word == word.removesuffix(" verwacht")
+
+
+def test_the_figures_of_an_alert_say_of_when_they_are_whatever_flag_changed_since() -> None:
+    (alert,) = alerts_of(NOW, {}, {"acknowledged": True, "at_us": transition().at_us + 7_200_000_000})
+    assert (alert.seen_at, alert.at > NOON + dt.timedelta(hours=1)) == (NOON + MINUTE, True)
+
+
+def test_an_open_alert_is_shown_however_many_newer_ones_there_are() -> None:
+    old = transition("0" * 16, level_to=3)
+    newer = [transition(f"{number:016x}", at_us=old.at_us + number, opened_at_us=old.at_us) for number in range(1, 300)]
+    shown = present(*map(alert_message, [old, *newer])).whole(NOW).alerts
+    assert "0" * 16 in {alert.id for alert in shown}
+
+
 def test_closed_alerts_leave_after_a_quarter_of_an_hour_and_open_ones_stay() -> None:
     closed: tuple[dict[str, Any], ...] = ({}, {"state_to": State.RESOLVED, "level_to": 0})
     assert [alert.open for alert in alerts_of(NOW, *closed)] == [False]

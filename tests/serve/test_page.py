@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from datetime import timedelta
 from importlib.resources import files
 
+import msgspec
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from schemas.alert import State
+from schemas.city import City
 from schemas.health import HealthTable, SensorState
 from schemas.ids import IdKind
 from schemas.live import LiveTable
@@ -122,6 +124,63 @@ def test_a_broken_line_is_shown_and_a_reconnect_recovers(broker: MockBroker, chr
             shows(page, f"{tile('plein')} .word", "rood")
             expect(page.locator("#banner")).to_be_hidden()
             expect(page.locator("body")).to_have_attribute("data-stand", "ok")
+
+
+def test_a_page_of_another_city_file_never_goes_on_with_its_places(broker: MockBroker, chromium: Browser) -> None:
+    send(broker, live_message(LiveTable.ZONE, zone_row(1, 0, 100)))
+    settings, before = settings_for(broker.kafka), page_city()
+    plein = msgspec.structs.replace(before.file.zones["plein"], name="Voorplein")
+    file = msgspec.structs.replace(before.file, zones={**before.file.zones, "plein": plein})
+    after = City(file=file, ids=before.ids, roads=before.roads, sha256="b" * 64)
+    with opened_while_running(chromium, settings) as page, running(settings, city=after):
+        shows(page, tile("plein"), "Voorplein")
+        shows(page, f"{tile('plein')} .word", "groen")
+        expect(page.locator("#banner")).to_be_hidden()
+
+
+def test_figures_of_hours_ago_are_told_with_their_time(broker: MockBroker, chromium: Browser) -> None:
+    rows = live_message(LiveTable.ZONE, zone_row(1, 19, 400, level=2))
+    old = transition(trend=1, next_low_min=4.0, next_high_min=6.0)
+    blind = transition("b" * 16, rule="blind", measure="no-data", level_to=1, place="straat", percent_low=None,
+                       opened_at_us=round(NOON.timestamp() - 86_400) * 1_000_000)
+    send(broker, rows, alert_message(old), alert_message(blind))
+    with running(settings := settings_for(broker.kafka, seconds=1212)), opened(chromium, settings) as page:
+        line = '.alert[data-alert="00112233aabbccdd"]'
+        expect(page.locator(f"{line} .percent")).to_have_text("85–86 % om 14:01", timeout=LIMIT_MS)
+        expect(page.locator(line)).not_to_contain_text("volgend niveau")
+        shows(page, '.alert[data-alert="bbbbbbbbbbbbbbbb"] .chip', "geen gegevens")
+        shows(page, '.alert[data-alert="bbbbbbbbbbbbbbbb"]', "sinds zo 31 mei")
+        expect(page.locator('.alert[data-alert="bbbbbbbbbbbbbbbb"]')).to_have_attribute("data-tone", "none")
+
+
+def test_a_page_keeps_no_alert_that_it_shows_no_more(broker: MockBroker, chromium: Browser) -> None:
+    send(broker, alert_message(transition()))
+    aged = """async () => {
+        const [present, alerts] = await Promise.all([import("/present.js"), import("/alerts.js")]);
+        const [open] = present.held.alerts.values();
+        const since = (minutes) => new Date(present.nowMs() - minutes * 60000).toISOString();
+        for (const [id, minutes] of [["of-late", 5], ["long-ago", 16]]) {
+            const closed = { ...open, id, open: false, at: since(minutes) };
+            present.held.alerts.set(id, closed);
+            alerts.sayAlerts([closed], false);
+        }
+        alerts.drawAlerts(() => {});
+        return [[...present.held.alerts.keys()], [...alerts.told.keys()]];
+    }"""
+    with running(settings := settings_for(broker.kafka)), opened(chromium, settings) as page:
+        shows(page, ".alert", "Plein")
+        kept = ["00112233aabbccdd", "of-late"]
+        assert page.evaluate(aged) == [kept, kept]
+
+
+def test_a_page_that_slept_asks_anew_what_stands(broker: MockBroker, chromium: Browser) -> None:
+    send(broker, live_message(LiveTable.ZONE, zone_row(1, 0, 100)))
+    with running(settings := settings_for(broker.kafka)), opened(chromium, settings) as page:
+        shows(page, f"{tile('plein')} .word", "groen")
+        with page.expect_request("**/events"):
+            page.evaluate("{ const now = Date.now; Date.now = () => now() + 60000; }")
+        shows(page, f"{tile('plein')} .word", "groen")
+        expect(page.locator("#banner")).to_be_hidden(timeout=LIMIT_MS)
 
 
 @contextmanager

@@ -43,6 +43,9 @@ def test_reports_over_http(settings: Settings) -> None:
         assert client.get("/api/reports/weather").status_code == 404
         assert client.get("/api/reports/shift", params={"since": "yesterday"}).status_code == 400
         assert client.get("/api/reports/shift", params={"site": "elsewhere"}).status_code == 400
+        for year in ("0001", "2099", "9999"):  # of what is still to come nobody can hand anything over
+            span = {"since": f"{year}-12-01T00:00:00Z", "until": f"{year}-12-02T00:00:00Z", "language": "nl"}
+            assert client.get("/api/reports/handover", params=span).status_code == 400
 
 
 def test_the_command(settings: Settings, tmp_path: Path) -> None:

@@ -118,7 +118,8 @@ def test_a_file_gives_event_and_errors(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("text", "named"), [
     ("[event]\nlenght_s = 3", "lenght_s"), ("[event]\nlength_s = 3", r"\$.event.length_s"),
-    ("[errors.sensors.x]\nbias = -1", "bias"), ("[event", r"event\.toml"),
+    ("[errors.sensors.x]\nbias = -1", "bias"), ("[errors.sensors.x]\nclock_skew_s = 9223372036854", "clock_skew_s"),
+    ("[event", r"event\.toml"),
 ])
 def test_a_wrong_file_is_refused_by_the_key(tmp_path: Path, text: str, named: str) -> None:
     path = tmp_path / "event.toml"

@@ -2,12 +2,14 @@
 // The list of alerts: open ones first, each with its life in a line; and what the live region says of them.
 import { byId, figureParts, make, setText } from "./elements.js";
 import { EXERCISE } from "./exercises.js";
-import { held, isStale, nowMs, timeText } from "./present.js";
+import { nextText } from "./ahead.js";
+import { held, isStale, nowMs, sinceText } from "./present.js";
 
 const CLOSED_SHOWN_MS = 900000;
 const LIFE_SHOWN = 4;
+const FIGURE_FRESH_MS = 180000;
 
-const told = new Map(); // what the live region has said of each alert
+export const told = new Map(); // what the live region has said of each alert
 
 export function sayAlerts(alerts, whole) {
   const isFirst = whole && told.size === 0;
@@ -26,10 +28,18 @@ export function sayAlerts(alerts, whole) {
   if (news.length) byId("said").textContent = news.join(" ");
 }
 
+// A wall runs for weeks: what is no longer shown is not kept either.
+function forgetClosed() {
+  for (const alert of held.alerts.values()) {
+    if (alert.open || nowMs() - Date.parse(alert.at) <= CLOSED_SHOWN_MS) continue;
+    held.alerts.delete(alert.id);
+    told.delete(alert.id);
+  }
+}
+
 function shownAlerts() {
-  const shown = [...held.alerts.values()].filter(
-    (alert) => alert.open || nowMs() - Date.parse(alert.at) <= CLOSED_SHOWN_MS,
-  );
+  forgetClosed();
+  const shown = [...held.alerts.values()];
   // Open ones first, of these those that call somebody, then the worst, then the newest.
   const rank = (alert) => (alert.open ? 100 + alert.level + (alert.suppressed ? 0 : 50) : 0);
   return shown.sort((one, other) => rank(other) - rank(one) || Date.parse(other.at) - Date.parse(one.at));
@@ -39,7 +49,7 @@ function shownAlerts() {
 export function drawAlerts(look) {
   const shown = shownAlerts();
   const list = byId("alerts");
-  const key = JSON.stringify(shown.map((alert) => [alert.id, alert.changes, trendOf(alert)]));
+  const key = JSON.stringify(shown.map((alert) => [alert.id, alert.changes, trendOf(alert), isOfBefore(alert), alert.open ? nextOf(alert) : ""]));
   const open = shown.filter((alert) => alert.open).length;
   setText(byId("open-count"), `(${open} open)`);
   byId("no-alerts").hidden = shown.length > 0;
@@ -63,10 +73,25 @@ export function alertMarks(alert) {
   return marks;
 }
 
-// As of the newest change; an alert on a step of the grid has none of its own: then the zone's.
+// The figures of an alert are those of its newest change, which may lie hours back: then they say of when they are.
+const isOfBefore = (alert) => nowMs() - Date.parse(alert.seen_at) > FIGURE_FRESH_MS;
+
+// As of the newest change; an alert on a step of the grid has none of its own: then the zone's. Of before there is none.
 function trendOf(alert) {
+  if (isOfBefore(alert)) return null;
   const zone = held.zones.get(alert.place);
   return alert.trend ?? (zone && !isStale(zone) ? zone.trend : null);
+}
+
+function percentOf(alert) {
+  if (!alert.percent) return "";
+  return ` ${alert.percent.text}${isOfBefore(alert) ? ` om ${sinceText(alert.seen_at)}` : ""}`;
+}
+
+// The level that the place has next and when, by what stands now.
+function nextOf(alert) {
+  const zone = held.zones.get(alert.place);
+  return zone && zone.next && zone.next.earliest_at !== null && !isStale(zone) ? `tot ${zone.next.word}: ${nextText(zone.next)}` : "";
 }
 
 // The word for alerts of an exercise, before all else; nothing for others.
@@ -74,9 +99,11 @@ export function exerciseParts(alert) {
   return alert.exercise ? [make("span", "exercise", EXERCISE), " "] : [];
 }
 
+export const toneOf = (alert) => (alert.stale || alert.tone === null ? "none" : String(alert.tone));
+
 export function alertFigure(alert) {
   const figure = make("span", "percent");
-  if (alert.open && !alert.stale) figure.append(...figureParts(alert.percent ? ` ${alert.percent.text}` : "", trendOf(alert)));
+  if (alert.open && !alert.stale) figure.append(...figureParts(percentOf(alert), trendOf(alert)));
   return figure;
 }
 
@@ -84,7 +111,7 @@ function alertLine(alert, look) {
   const line = make("li", alert.open ? "alert" : "alert closed");
   if (alert.exercise) line.classList.add("drilled");
   line.dataset.alert = alert.id;
-  line.dataset.tone = alert.stale ? "none" : String(alert.tone);
+  line.dataset.tone = toneOf(alert);
   const what = make("p", "what");
   what.append(...exerciseParts(alert), make("span", alert.open && alert.expected ? "chip expected" : "chip", alert.open ? alert.word : "voorbij"), ` ${alert.name}`, alertFigure(alert));
   line.append(what, make("p", "life", factsOf(alert).join(" · ")));
@@ -101,11 +128,11 @@ function alertLine(alert, look) {
 }
 
 function factsOf(alert) {
-  const since = timeText(Date.parse(alert.opened_at));
-  const span = alert.open ? `sinds ${since}` : `${since}–${timeText(Date.parse(alert.at))}`;
+  const since = sinceText(alert.opened_at);
+  const span = alert.open ? `sinds ${since}` : `${since}–${sinceText(alert.at)}`;
   const facts = [`regel ${alert.rule}`, alert.severity_word, span, alert.open ? alert.state_word : `hoogste ${alert.worst_word}`];
   if (alert.open) facts.push(alert.certainty);
-  if (alert.open && alert.minutes_to_next) facts.push(`volgend niveau over ${alert.minutes_to_next.text}`);
+  if (alert.open && nextOf(alert)) facts.push(nextOf(alert));
   return facts;
 }
 
@@ -113,7 +140,7 @@ function factsOf(alert) {
 function stepsOf(alert) {
   const word = (change) => change.state === "resolved" ? "voorbij" : change.word;
   const steps = alert.life.filter((change, at, all) => at === 0 || word(change) !== word(all[at - 1]))
-    .map((change) => `${timeText(Date.parse(change.at))} ${word(change)}`);
+    .map((change) => `${sinceText(change.at)} ${word(change)}`);
   const left = steps.length > LIFE_SHOWN || alert.changes > alert.life.length ? ["…"] : [];
   return [...left, ...steps.slice(-LIFE_SHOWN)];
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // One alert in full: its cards, why it is there, and an operator's orders about it.
 import { drawQuietEnds, wireAlertOrders } from "./alert_orders.js";
-import { alertFigure, alertMarks, exerciseParts, lookButton } from "./alerts.js";
+import { alertFigure, alertMarks, exerciseParts, lookButton, toneOf } from "./alerts.js";
 import { byId, make, setText } from "./elements.js";
 import { headers, order, say as answer, signIn } from "./orders.js";
-import { shareText, sinceText, timeText } from "./present.js";
+import { momentText, shareText, sinceText, timeText } from "./present.js";
 
 const FLAG_WORDS = {
   acknowledged: "bevestigd", escalated: "geëscaleerd", suppressed: "onderdrukt", stale: "geen gegevens", exercise: "oefening",
@@ -51,7 +51,7 @@ function drawDetail(told) {
   setText(byId("detail-title"), `${alert.name}, ${told.site_name}`);
   const what = make("p", "what");
   const chip = make("span", alert.open && alert.expected ? "chip expected" : "chip", alert.open ? alert.word : "voorbij");
-  chip.dataset.tone = !alert.open || alert.stale ? "none" : String(alert.tone);
+  chip.dataset.tone = alert.open ? toneOf(alert) : "none";
   what.append(...exerciseParts(alert), chip, alertFigure(alert));
   const facts = [`regel ${alert.rule}`, alert.severity_word, `sinds ${sinceText(alert.opened_at)}`, alert.state_word];
   if (alert.open) facts.push(`${alert.certainty}${alert.people ? ` (${alert.people.text} mensen)` : ""}`, told.next_level);
@@ -120,14 +120,14 @@ function drawWhy(told) {
   const say = (text) => list.append(make("li", "", text));
   if (told.rule === null) say(`Regel ${told.alert.rule} staat niet meer in het stadsbestand.`);
   else say(`Regel ${told.alert.rule}: soort ${told.rule.kind}, na ${told.rule.raise_after} keer, eindigt na ${told.rule.clear_after} vensters; bereikt: ${input.dwell_reached}`);
-  say(`Venster ${timeText(Date.parse(input.window_start))}–${timeText(Date.parse(input.window_end))}, ${shareText(input.coverage)} gezien`);
+  say(`Venster ${sinceText(input.window_start)}–${timeText(Date.parse(input.window_end))}, ${shareText(input.coverage)} gezien`);
   if (input.limit !== null) say(`Grens ${input.limit} ${input.unit}${input.low === null ? "" : `, nu ${input.low}–${input.high}`}`);
   for (const one of told.sensors) say(`Sensor ${one.key}: ${one.word}${one.since ? ` sinds ${sinceText(one.since)}` : ""}`);
   for (const one of told.transitions) {
     const flags = one.flags.map((flag) => FLAG_WORDS[flag]).join(", ");
-    say(`${timeText(Date.parse(one.at), true)} ${one.state_word}, ${one.word}: ${one.cause_word}${one.actor ? ` door ${one.actor}` : ""}${flags ? ` (${flags})` : ""}`);
+    say(`${momentText(Date.parse(one.at), true)} ${one.state_word}, ${one.word}: ${one.cause_word}${one.actor ? ` door ${one.actor}` : ""}${flags ? ` (${flags})` : ""}`);
   }
-  for (const one of told.notes ?? []) say(`Notitie ${timeText(Date.parse(one.at))} ${one.role}: ${one.text}`);
+  for (const one of told.notes ?? []) say(`Notitie ${sinceText(one.at)} ${one.role}: ${one.text}`);
   byId("detail-why").replaceChildren(list);
 }
 

@@ -4,14 +4,14 @@
 const KEYS = { sites: "key", zones: "key", gates: "key", roads: "key", alerts: "id" };
 
 export const held = { sites: new Map(), zones: new Map(), gates: new Map(), roads: new Map(), alerts: new Map() };
-export let clock = null; // { timezone, speed, stream, logTime, now, heard }
+export let clock = null; // { city, timezone, speed, stream, logTime, now, heard }
 export let drills = []; // exercises that are on
 export let surroundings = []; // road works, closures, events and incidents, now or soon
 
 // Take in a document of the server: all that stands (`whole`), or what has changed of it.
 export function hold(told, whole) {
   clock = {
-    timezone: told.timezone, speed: told.speed, stream: told.stream, logTime: told.log_time,
+    city: told.city_sha256, timezone: told.timezone, speed: told.speed, stream: told.stream, logTime: told.log_time,
     now: Date.parse(told.now), heard: performance.now(),
   };
   for (const [kind, key] of Object.entries(KEYS)) {
@@ -33,10 +33,13 @@ export const dayText = (ms) => new Intl.DateTimeFormat("nl-NL", {
   timeZone: clock.timezone, weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit",
 }).format(ms);
 
+// Whether places have come or gone since the page was drawn: what it draws of them no longer is all there is.
+export const isOfOtherCity = () => clock !== null && clock.city !== document.body.dataset.city;
+
 // The time of day, with the day where it is not today.
-export function momentText(ms) {
+export function momentText(ms, seconds) {
   const day = (at) => new Intl.DateTimeFormat("nl-NL", { timeZone: clock.timezone, dateStyle: "short" }).format(at);
-  return day(ms) === day(nowMs()) ? timeText(ms) : dayText(ms);
+  return day(ms) === day(nowMs()) ? timeText(ms, seconds) : dayText(ms);
 }
 
 export const sinceText = (stamp) => momentText(Date.parse(stamp));

@@ -7,6 +7,7 @@ const RETRY_MS = 3000;
 export let connected = false;
 let source = null;
 let heardMs = performance.now();
+let lookedMs = Date.now(); // the last time that anything ran here
 let told = () => {}; // of a document, and whether it is all that stands
 let lost = () => {};
 
@@ -34,9 +35,12 @@ export function follow(onTold, onLost) {
   connect();
 }
 
-// A line that says nothing is dead, whatever the browser thinks of it.
+// A line that says nothing is dead, whatever the browser thinks of it. So it is where the machine slept: a clock that
+// nobody sets back may stand still meanwhile, and what stands on the page would look as fresh as before.
 export function checkSilence() {
-  if (performance.now() - heardMs <= SILENCE_MS) return;
+  const slept = Date.now() - lookedMs > SILENCE_MS;
+  lookedMs = Date.now();
+  if (!slept && performance.now() - heardMs <= SILENCE_MS) return;
   connected = false;
   connect();
 }

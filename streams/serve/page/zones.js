@@ -44,7 +44,7 @@ function drawZone(zone) {
   const summary = tile.querySelector("summary");
   setText(lineOf(summary, "word"), stand ? stand.word : stale ? LATE_NOTE : "geen gegevens");
   drawPercent(lineOf(summary, "percent"), stand?.figure ?? "", stand?.trend ?? null);
-  const was = stale && zone.level !== null ? `was ${zone.word} om ${timeText(Date.parse(zone.window_end))}` : "";
+  const was = stale && zone.level !== null ? `was ${zone.word} om ${sinceText(zone.window_end)}` : "";
   setText(lineOf(summary, "people"), stand ? stand.people : was);
   setText(lineOf(summary, "age"), ageText(zone));
   setText(lineOf(summary, "sensor"), sensorNote(zone.sensors.filter((one) => one.noted)));
