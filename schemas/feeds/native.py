@@ -5,6 +5,7 @@ A reading is `{"sensor", "metric", "from", "to", "value", "quality"?}`: text key
 times with an offset, `value: null` for a sensor that has none, quality 0 to 100.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -117,31 +118,44 @@ def _quickly_each(bodies: Sequence[bytes]) -> list[RawReading] | None:
 
 def _one_by_one(bodies: Sequence[bytes], registry: Registries, source: str) -> Decoded:
     parts: list[Decoded] = []
-    run: list[RawReading] = []
-    numbers: list[int] = []
-
-    def end_run() -> None:
-        if run:
-            place = partial(_place_in_run, tuple(numbers))
-            parts.append(_decoded(list(run), place, [], registry, source))
-            run.clear()
-            numbers.clear()
-
+    run = _Run()
     for number, body in enumerate(bodies):
-        try:
-            run.append(_LINES.decode(body))
-            numbers.append(number)
-        except _NOT_QUICK:
-            part = _decoded_or_refused(number, body, registry, source)
-            if len(part.batch):  # the order of readings is kept
-                end_run()
-            parts.append(part)
-    end_run()
+        if run.take(number, body):
+            continue
+        part = _decoded_or_refused(number, body, registry, source)
+        if len(part.batch) and run.readings:  # the order of readings is kept
+            parts.append(_decoded(run.readings, run.place, [], registry, source))
+            run = _Run()
+        parts.append(part)
+    if run.readings or not parts:
+        parts.append(_decoded(run.readings, run.place, [], registry, source))
     return Decoded.concatenated(parts)
 
 
-def _place_in_run(numbers: Sequence[int], at: int) -> str:
-    return f"message {numbers[at]}"
+class _Run:
+    """Readings of consecutive bodies, judged together: what numpy costs a call is spread over all of them."""
+
+    def __init__(self) -> None:
+        self.readings: list[RawReading] = []
+        self._firsts: list[int] = []
+        self._shapes: list[str] = []
+
+    def take(self, number: int, body: bytes) -> bool:
+        """Read a body in which every reading has the right fields and types; False where one has not."""
+        in_array = body.lstrip()[:1] == b"["
+        found = _quickly(body, in_array)
+        if found is None:
+            return False
+        self._firsts.append(len(self.readings))
+        alone = "" if len(found) == 1 else " reading {}"
+        self._shapes.append(f"message {number}{' $[{}]' if in_array else alone}")
+        self.readings += found
+        return True
+
+    def place(self, at: int) -> str:
+        """Where the reading of this number stands."""
+        body = bisect_right(self._firsts, at) - 1
+        return self._shapes[body].format(at - self._firsts[body])
 
 
 def _decoded_or_refused(number: int, body: bytes, registry: Registries, source: str) -> Decoded:

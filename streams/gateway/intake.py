@@ -42,6 +42,8 @@ ROAD_PAST_US = 3_600 * SECOND_US
 """Publications are a few minutes late, of some suppliers a quarter hour."""
 INLINE_BYTES = 65_536
 """Larger bodies are decoded in a thread, one at a time, so that ticks and other requests go on."""
+TOGETHER_BYTES = 4_000_000
+"""Small bodies that wait together are decoded together up to so much: some 40,000 readings."""
 NATIVE, DATEX2 = "native", "datex2"
 NO_CONTEXT: Context = {}
 Decoder = Callable[[str, bytes, Timeline[Prepared], Context], Decoded]
@@ -179,9 +181,14 @@ class Intake:
             As `take`.
         """
         await self._versions.until_ready()
-        if self._format(source, self._relevant()) != NATIVE or sum(map(len, bodies)) > INLINE_BYTES:
+        size = sum(map(len, bodies))
+        if self._format(source, self._relevant()) != NATIVE or size > TOGETHER_BYTES:
             return False
-        numbered, refusals = self.read_messages(source, bodies)
+        if size <= INLINE_BYTES:
+            numbered, refusals = self.read_messages(source, bodies)
+        else:
+            async with self._one_at_a_time:
+                numbered, refusals = await asyncio.to_thread(self.read_messages, source, bodies)
         if refusals:
             return False
         await self._outlet.send(source, numbered)

@@ -240,9 +240,20 @@ def test_messages_are_judged_one_by_one() -> None:
         (Reason.PERSON_LEVEL, "message 1"): 1, (Reason.UNKNOWN_METRIC, "teller-plein-straat"): 1,
         (Reason.MALFORMED, "message 3"): 1, (Reason.UNKNOWN_SENSOR, "message 5"): 1,
     }
-    assert "message 2 $[1]" in result.refusals[1].detail
+    assert any("message 2 $[1]" in one.detail for one in result.refusals)
     assert result.counts[Tally.REFUSED_VALUES] == 4
     assert len(decode_messages([], REGISTRY, "counters").batch) == 0
+
+
+def test_a_refused_reading_is_found_by_its_message_and_its_place_there() -> None:
+    good, wrong = json.dumps(GOOD), json.dumps(GOOD | {"metric": "nothing"})
+    for bodies, place in (
+        ([f"[{good}, {good}]", f"[{good}, {wrong}]"], "message 1 $[1]"),
+        ([good, f"[{good}]", f"{good}\n{wrong}", good], "message 2 reading 1"),
+        ([f"[{good}]", "[]", wrong], "message 2"),
+    ):
+        result = decode_messages([body.encode() for body in bodies], REGISTRY, "counters")
+        assert [one.detail.endswith(f"(first: {place})") for one in result.refusals] == [True]
 
 
 @pytest.mark.parametrize("bodies", [
@@ -290,6 +301,7 @@ READINGS = st.fixed_dictionaries({
     READINGS.map(lambda one: json.dumps(one).encode()),
     READINGS.map(lambda one: json.dumps(one, indent=1).encode()),
     st.lists(READINGS, max_size=2).map(lambda some: json.dumps(some).encode()),
+    st.lists(READINGS, min_size=2, max_size=3).map(lambda some: "\n".join(map(json.dumps, some)).encode()),
     READINGS.map(lambda one: json.dumps(one | {"mac": "x"}).encode()),
     st.sampled_from([b"", b"\n", b"{", b"}", b",", b"\xff"]),
 ), min_size=1, max_size=6))
