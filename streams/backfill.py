@@ -193,7 +193,7 @@ def fold(cities: Timeline[City], pieces: Iterable[Piece], bounds: Bounds, collec
     on_readings : callable
         Told how many readings were folded, now and then.
     """
-    partition = started(cities, bounds.first_us, SOURCE)
+    partition = started(cities, bounds.first_us, SOURCE, seals_only=True)
     began_s, released_s = time.monotonic(), report.release_s
     for piece in pieces:
         for message in messages(cities, piece, SOURCE):

@@ -103,10 +103,10 @@ def measured(path: Path, channels: Timeline[RoadChannels]) -> Decoded:
     return replace(judge, batch=Batch.concatenated(batches))
 
 
-def started(cities: Timeline[City], log_time_us: int, source: str) -> Partition:
+def started(cities: Timeline[City], log_time_us: int, source: str, *, seals_only: bool = False) -> Partition:
     """An empty state of all sites at a log time, told of the versions that take over later."""
     first = cities.at(log_time_us)
-    partition = Partition(first, 1, 0)
+    partition = Partition(first, 1, 0, seals_only=seals_only)
     partition.step(tick(first, log_time_us, source), log_time_us)
     for since_us, city in zip(cities.since_us, cities.entries, strict=True):
         if since_us > log_time_us:

@@ -58,6 +58,8 @@ class Partition:
         After a cold start: no transition is told until the alerts that were open before are adopted.
     purged, resting : collections of str
         Keys of sensors that were purged before, and of those that operators took out of service.
+    seals_only : bool
+        Tell seals, the same as without it, and no row or alert of a place: what these alone need is not judged.
 
     Attributes
     ----------
@@ -76,8 +78,8 @@ class Partition:
     """Where the rest of the state is; `streams.core.snapshot` copies it out and in."""
 
     def __init__(self, city: City, partitions: int, number: int, awaiting_adoption: bool = False,
-                 purged: Collection[str] = (), resting: Collection[str] = ()) -> None:
-        self._partitions, self._number = partitions, number
+                 purged: Collection[str] = (), resting: Collection[str] = (), seals_only: bool = False) -> None:
+        self._partitions, self._number, self._seals_only = partitions, number, seals_only
         self._awaiting_adoption, self._is_recorded = awaiting_adoption, False
         self._time, self._context = LogTime(), Context()
         self._purged, self._resting = sorted(purged), sorted(resting)
@@ -210,14 +212,8 @@ class Partition:
         while self._next_step <= now_us:
             step_us = self._next_step
             self._windows.refresh(step_us)
-            self._alarm.begin_step(step_us)
-            states = self._states.at_step(step_us, self._slots, self._health.usable)
-            step = judged(states, self._figures, self._level_edges)
-            # The window in which the log begins is never closed: nobody saw all of it.
-            counts = self._zone_windows.window_of_step(step_us) >= self._windows.open_start[: self._zones]
-            self._zone_windows.add(step_us, step, counts)
-            self._told += self._alarm.at_step(
-                step_us, step, self._zone_windows, counts, self._windows.open_start)
+            if not self._seals_only:
+                self._judge_zones(step_us)
             self._judge_sensors(step_us)
             self._told += self._context.at_step(step_us)
             self._close_due(step_us)
@@ -230,10 +226,20 @@ class Partition:
         if now_us >= self._windows.next_deadline:
             self._close_due(now_us)
 
+    def _judge_zones(self, step_us: int) -> None:
+        self._alarm.begin_step(step_us)
+        states = self._states.at_step(step_us, self._slots, self._health.usable)
+        step = judged(states, self._figures, self._level_edges)
+        # The window in which the log begins is never closed: nobody saw all of it.
+        counts = self._zone_windows.window_of_step(step_us) >= self._windows.open_start[: self._zones]
+        self._zone_windows.add(step_us, step, counts)
+        self._told += self._alarm.at_step(step_us, step, self._zone_windows, counts, self._windows.open_start)
+
     def _judge_sensors(self, step_us: int) -> None:
         if step_us % MINUTE_US == 0:
             self._told += self._health.at_minute(step_us, self._windows, self._slots, self._sensor_days)
-            self._told += self._alarm.sensors_judged(step_us, self._health)
+            if not self._seals_only:
+                self._told += self._alarm.sensors_judged(step_us, self._health)
         if step_us % QUARTER_US == 0:
             self._told += self._sensor_days.at_quarter(step_us)
 
@@ -296,7 +302,8 @@ class Partition:
         road, start_us, revision = self._revisions.noted()
         if len(road):
             self.counters["revisions"] += len(road)
-            self._tell_roads(road, start_us, revision)
+            if not self._seals_only:
+                self._tell_roads(road, start_us, revision)
 
     def _close_due(self, now_us: int) -> None:
         while True:
@@ -321,6 +328,8 @@ class Partition:
         self._grains.closed(places, self._windows.open_start[places], self._slots, self._health.usable)
 
     def _close_zones(self, zone: npt.NDArray[np.intp], start_us: npt.NDArray[np.int64], now_us: int) -> None:
+        if self._seals_only:
+            return
         self._rows[LiveTable.ZONE].append(
             zone_rows(self.layout, self._figures, self._zone_windows, zone, start_us))
         self._told += self._alarm.zones_closed(zone, start_us, self._zone_windows, now_us)
@@ -328,6 +337,8 @@ class Partition:
         self._zone_windows.close(zone, start_us)
 
     def _close_gates(self, gate: npt.NDArray[np.intp], start_us: npt.NDArray[np.int64], now_us: int) -> None:
+        if self._seals_only:
+            return
         counts = gate_counts(self.layout, self._slots, self._health.usable, gate, start_us)
         errors = self._alarm.inside.gates.errors(gate)
         rows = gate_rows(
@@ -337,8 +348,9 @@ class Partition:
 
     def _close_roads(self, road: npt.NDArray[np.intp], start_us: npt.NDArray[np.int64], now_us: int) -> None:
         self._revisions.closed(road, start_us)
-        rows = self._tell_roads(road, start_us)
-        self._told += self._alarm.roads_closed(road, start_us, rows, now_us)
+        if not self._seals_only:
+            rows = self._tell_roads(road, start_us)
+            self._told += self._alarm.roads_closed(road, start_us, rows, now_us)
 
     def _tell_roads(self, road: npt.NDArray[np.intp], start_us: npt.NDArray[np.int64],
                     revision: npt.NDArray[np.int64] | None = None) -> pa.RecordBatch:

@@ -34,10 +34,10 @@ class Player:
     """A partition and all it said. It starts with a tick at second 0, so that the first window counts."""
 
     def __init__(self, city: City, clock: Clock = Clock.SIMULATED, start_s: float | None = 0.0,
-                 awaiting_adoption: bool = False) -> None:
+                 awaiting_adoption: bool = False, seals_only: bool = False) -> None:
         self.city = city
         self.clock = clock
-        self.partition = Partition(city, 1, 0, awaiting_adoption)
+        self.partition = Partition(city, 1, 0, awaiting_adoption, seals_only=seals_only)
         self.effects: list[Effect] = []
         if start_s is not None:
             self.tick(start_s)

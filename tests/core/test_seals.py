@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Quarters, their grains and their seals: every count is released once, in exactly one cell."""
+"""Quarters, their grains and their seals: every count is released once, in exactly one cell.
+
+Long plays fold for seals alone, which is quicker; `test_seals_only.py` holds that it tells the same ones.
+"""
 
 from typing import Any
 
@@ -94,7 +97,7 @@ def test_each_minute_is_in_one_cell_whatever_the_grain() -> None:
     file = small_file()
     gates = {grain.value: _with(file.gates["straat-uit"], grain) for grain in lengths_of}
     sensors = {grain.value: replace(file.sensors[GATE], gate=grain.value) for grain in lengths_of}
-    play = Player(small_city(gates=gates, sensors=sensors), start_s=night)
+    play = Player(small_city(gates=gates, sensors=sensors), start_s=night, seals_only=True)
     for minute, value in enumerate(values):
         begin_s = night + 60 * minute
         play.send(begin_s + 61, *(play.reading(sensor, metric, begin_s, count, 60)
@@ -163,7 +166,7 @@ def test_roads_are_sealed_exactly_with_the_vehicles_behind_their_speed() -> None
 def test_the_same_geometry_and_grains_have_one_map_name() -> None:
     maps = []
     for city in (squares(Grain.QUARTER), squares(Grain.QUARTER, rules={}), squares(Grain.HOUR)):
-        play = Player(city, start_s=NOON_S)
+        play = Player(city, start_s=NOON_S, seals_only=True)
         play.tick(NOON_S + 3_600 + SEAL_S)
         maps.append(play.seals(Group.PEOPLE)[0].zone_map)
     assert maps[0] == maps[1] != maps[2]
@@ -190,7 +193,7 @@ def test_order_delay_and_repeats_change_no_released_count(seed: int) -> None:
     late += [(second + float(draw.uniform(0, 1_500)), number) for second, number in late if again[number]]
 
     def released(arrivals: list[tuple[float, int]]) -> list[tuple[str, list[dict[str, Any]]]]:
-        play = Player(city, start_s=NOON_S)
+        play = Player(city, start_s=NOON_S, seals_only=True)
         for second, number in sorted(arrivals):
             sensor, metric, begin_s, value = readings[number]
             play.send(second, play.reading(sensor, metric, begin_s, value, 60))
