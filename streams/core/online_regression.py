@@ -5,6 +5,8 @@ A pool is the series that learn together (one site's zones, one site's roads). S
 small systems are solved here, not by a library of the machine: the same log gives the same bits.
 """
 
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 
@@ -27,21 +29,20 @@ def faded(moment: Floats, product: Floats, kept: float, pool: Indices, features:
         NaN where there is no sample.
     """
     has = ~np.isnan(target)
-    given = np.where(has[..., None], features, 0.0)
-    aimed = np.where(has, target, 0.0)
+    order = np.argsort(pool, kind="stable")
+    given = np.moveaxis(np.where(has[..., None], features, 0.0)[order], -1, 0)
+    aimed = np.where(has, target, 0.0)[order]
+    bounds = np.searchsorted(pool[order], np.arange(len(moment) + 1)).tolist()
     moment *= kept
     product *= kept
-    # Pool by pool: there are few, and each sum then has the order of its own series.
-    for number in range(len(moment)):
-        mine = pool == number
-        by_feature = np.ascontiguousarray(np.moveaxis(given[mine], -1, 0))
+    # Pool by pool: each sum then has the order of its own series.
+    for number, (first, end) in enumerate(pairwise(bounds)):
+        by_feature = np.ascontiguousarray(given[:, first:end])
+        product[number] += (by_feature * aimed[first:end]).sum(axis=1).T
         for at, feature in enumerate(by_feature):
-            product[number, :, at] += (feature * aimed[mine]).sum(axis=0)
-            for other in range(at + 1):
-                both = (feature * by_feature[other]).sum(axis=0)
-                moment[number, :, at, other] += both
-                if other != at:
-                    moment[number, :, other, at] += both
+            both = (by_feature[: at + 1] * feature).sum(axis=1)
+            moment[number, :, at, : at + 1] += both.T
+            moment[number, :, :at, at] += both[:at].T
 
 
 def coefficients(moment: Floats, product: Floats, prior: Floats, strength: float) -> Floats:
