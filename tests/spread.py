@@ -23,9 +23,13 @@ ON_A_BROKER = ("kafka_bootstrap: str", "chain: Chain")
 APART = ("tests/chaos/test_short.py", "tests/worker/test_process.py")
 """Slow files whose tests share nothing: each may run in any process."""
 SECONDS = {
-    "tests/real/test_verify_gap.py": 170, "tests/real/test_verify_city.py": 100, "tests/real/test_verify.py": 85,
-    "tests/test_doctor.py": 75, "tests/real/test_start.py": 70, "tests/real/test_watchdog.py": 45,
-    "tests/real/test_tls.py": 30,
+    "tests/benchmarks/test_real.py": 100, "tests/benchmarks/test_truth.py": 85, "tests/core/test_disturbed_log.py": 65,
+    "tests/demo/test_run.py": 50, "tests/real/test_backfill.py": 45, "tests/real/test_baseline_job.py": 35,
+    "tests/real/test_canaries.py": 45, "tests/real/test_chain.py": 40, "tests/real/test_city_versions.py": 30,
+    "tests/real/test_gap.py": 25, "tests/real/test_outages.py": 90, "tests/real/test_posted.py": 55,
+    "tests/real/test_restart.py": 50, "tests/real/test_start.py": 40, "tests/real/test_tls.py": 35,
+    "tests/real/test_verify.py": 30, "tests/real/test_verify_city.py": 25, "tests/real/test_verify_gap.py": 80,
+    "tests/real/test_watchdog.py": 35, "tests/test_doctor.py": 55, "tests/test_replay.py": 55,
 }
 """How long the longest files took on two cores, roughly; they begin first and are spread by it."""
 ANY_SECONDS = 10

@@ -30,7 +30,6 @@ from tests.services.timescale import TimescaleServer
 SPEED = 20.0
 START_US = 1_767_258_000_000_000
 """2026-01-01 09:00 UTC: by day people are sealed by the quarter hour."""
-PARTITIONS = 3
 START_LIMIT_S = 90.0
 HEAL_LIMIT_S = 120.0
 DRAIN_LIMIT_S = 180.0
@@ -47,7 +46,7 @@ class Plan:
         How long the feed plays.
     pace_s : float
         Time between two blows, on average.
-    workers, sites : int
+    workers, sites, partitions : int
     """
 
     seed: int
@@ -55,6 +54,7 @@ class Plan:
     pace_s: float
     workers: int
     sites: int
+    partitions: int = 3
 
     @property
     def targets(self) -> list[str]:
@@ -133,7 +133,7 @@ class _Stage:
 city = "stad.toml"
 [kafka]
 bootstrap = "{self._kafka.bootstrap}"
-partitions = {PARTITIONS}
+partitions = {self._plan.partitions}
 [database]
 uri = "{self._database.uri}"
 [clock]
@@ -233,7 +233,7 @@ port = {self._port}
         try:
             ends = {
                 (topic.value, partition): reader.limits(topic, partition)[1]
-                for topic in (Topic.LIVE, Topic.ALERTS, Topic.SEALS) for partition in range(PARTITIONS)
+                for topic in (Topic.LIVE, Topic.ALERTS, Topic.SEALS) for partition in range(self._plan.partitions)
             }
         finally:
             reader.close()

@@ -20,7 +20,7 @@ from tests.services.kafka import KafkaServer
 from tests.services.missing import give_up
 from tests.services.timescale import TimescaleServer
 
-SHORT = Plan(seed=58, play_s=26.0, pace_s=4.5, workers=2, sites=4)
+SHORT = Plan(seed=58, play_s=26.0, pace_s=4.5, workers=2, sites=4, partitions=2)
 TARGETS = ["worker-1", "worker-2", "gateway", "writer", "broker", "database"]
 
 
