@@ -128,7 +128,7 @@ def ahead_items(rows: Iterable[Row], speed: float, now: dt.datetime, band_width:
             found.append(Ahead(
                 ahead_min=row["ahead_min"], at=end + dt.timedelta(minutes=row["ahead_min"]), shown_until=until,
                 low=row["low"], high=row["high"],
-                text=ahead_text(row["low"], row["high"], band_width, UNITS.get(row["kind"], "personen")),
+                text=ahead_text(row["low"], row["high"], band_width, UNITS.get(row["kind"], "mensen")),
                 reach_percent=row["percent_reach"]))
     return sorted(found, key=lambda item: item.ahead_min)
 

@@ -99,15 +99,16 @@ def tone(level: int, levels: int) -> int:
     return max(0, min(last, round(level * last / max(1, levels - 1))))
 
 
-def band_text(low: int, high: int) -> str:
-    """A band of people or passages.
+def band_text(low: int, high: int, thousands: str = ".") -> str:
+    """A band of people or passages; `thousands` stands between groups of digits, in Dutch a point.
 
     Examples
     --------
-    >>> band_text(0, 9), band_text(310, 314)
-    ('<10', '310–314')
+    >>> band_text(0, 9), band_text(310, 314), band_text(20_390, 20_399)
+    ('<10', '310–314', '20.390–20.399')
     """
-    return f"<{high + 1}" if low == 0 else f"{low}–{high}"
+    edges = [_grouped(number, thousands) for number in (low, high, high + 1)]
+    return f"<{edges[2]}" if low == 0 else f"{edges[0]}–{edges[1]}"
 
 
 def ahead_text(low: int, high: int, band_width: int, unit: str) -> str:
@@ -123,9 +124,9 @@ def ahead_text(low: int, high: int, band_width: int, unit: str) -> str:
 
     Examples
     --------
-    >>> ahead_text(38_624, 99_386, 25, "personen"), ahead_text(311, 389, 5, "personen"), ahead_text(0, 8, 5, "personen")
-    ('38.000–100.000 personen', '310–390 personen', '<10 personen')
-    >>> ahead_text(2_091, 130_889, 5, "personen")
+    >>> ahead_text(38_624, 99_386, 25, "mensen"), ahead_text(311, 389, 5, "mensen"), ahead_text(0, 8, 5, "mensen")
+    ('38.000–100.000 mensen', '310–390 mensen', '<10 mensen')
+    >>> ahead_text(2_091, 130_889, 5, "mensen")
     'niet te zeggen'
     """
     if high > TOLD_RATIO * max(low, TELLING_FROM):
@@ -144,8 +145,8 @@ def _step(least: int) -> int:
     return next(step for step in steps if step >= least)
 
 
-def _grouped(number: int) -> str:
-    return f"{number:,}".replace(",", ".")
+def _grouped(number: int, thousands: str = ".") -> str:
+    return f"{number:,}".replace(",", thousands)
 
 
 def range_text(low: float, high: float, digits: int = 0, unit: str = "") -> str:

@@ -2,6 +2,7 @@
 """Messages of `live` and `dead-letters` as events of one sensor: bands, states and reasons, never a body. Pure."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -27,6 +28,7 @@ OF_THE_SOURCE = {
     Reason.UNKNOWN_METRIC, Reason.BAD_TIME, Reason.BAD_SPAN,
 }
 """Reasons under which a source's letter that names no sensor may be about any of them."""
+english_band = partial(band_text, thousands=",")
 _TABLES = {PlaceKind.ZONE: LiveTable.ZONE, PlaceKind.GATE: LiveTable.GATE, PlaceKind.ROAD: LiveTable.ROAD}
 
 
@@ -112,7 +114,7 @@ def _zone_text(row: dict[str, Any], subject: Subject) -> str:
     percent = "" if row["percent_low"] is None else \
         f"  {row['percent_low']:.0f} to {row['percent_high']:.0f} % of capacity"
     density = f"  {row['density_low_per_m2']:.2f} to {row['density_high_per_m2']:.2f} /m2"
-    return f"people {band_text(row['people_low'], row['people_high'])}{percent}{density}  " \
+    return f"people {english_band(row['people_low'], row['people_high'])}{percent}{density}  " \
         f"level {level_word(row['level'], subject.levels)}"
 
 
@@ -120,7 +122,8 @@ def _gate_text(row: dict[str, Any], _: Subject) -> str:
     if row["withheld"]:
         return "withheld: too few people beside the gate to hide one"
     flow = f"{row['flow_lower_per_m_min']:.1f} to {row['flow_upper_per_m_min']:.1f} /m/min"
-    return f"in {band_text(row['in_low'], row['in_high'])}  out {band_text(row['out_low'], row['out_high'])}  {flow}"
+    way_in, way_out = english_band(row["in_low"], row["in_high"]), english_band(row["out_low"], row["out_high"])
+    return f"in {way_in}  out {way_out}  {flow}"
 
 
 def _road_text(row: dict[str, Any], _: Subject) -> str:

@@ -11,8 +11,7 @@ from schemas.letter import Letter
 from schemas.log import Topic
 from streams.core.layout import MINUTE_US
 from streams.core.privacy import band
-from streams.serve.wording import band_text
-from streams.trace.events import Event, concerns, event, letter_of, live_events
+from streams.trace.events import Event, concerns, english_band, event, letter_of, live_events
 from streams.trace.reasons import Heard, reasons
 from streams.trace.subject import Subject
 from streams.writer.rows import Message
@@ -139,5 +138,5 @@ class Following:
             minute, reason, whose = key
             self._heard.refused[reason, whose] = (minute + 1) * MINUTE_US
             low, high = (int(edge) for edge in band(self._minutes.pop(key)))
-            yield event("refused", (minute + 1) * MINUTE_US, f"{_WHOSE[whose]}{reason}: {band_text(low, high)} "
+            yield event("refused", (minute + 1) * MINUTE_US, f"{_WHOSE[whose]}{reason}: {english_band(low, high)} "
                         "in this minute", None, {"reason": reason, "of": whose, "low": low, "high": high})

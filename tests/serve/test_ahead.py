@@ -77,9 +77,9 @@ def test_outlooks_of_zone_site_and_road_are_told_nearest_first_until_they_are_ol
         outlook_row(15, 500, 800, "site", site), outlook_row(15, 20, 44, "road", road)))
     document = shown.whole(NOW)
     assert [(one.ahead_min, one.text, one.reach_percent) for one in zone_of(document, "plein").ahead] == [
-        (15, "310–390 personen", 35.0), (30, "300–420 personen", 35.0)]
+        (15, "310–390 mensen", 35.0), (30, "300–420 mensen", 35.0)]
     assert [one.text for one in document.roads[0].ahead] == ["20–45 voertuigen"]
-    assert [one.text for site_ in document.sites for one in site_.ahead] == ["500–800 personen"]
+    assert [one.text for site_ in document.sites for one in site_.ahead] == ["500–800 mensen"]
     late = shown.whole(NOW + dt.timedelta(minutes=25))
     left = [*(one.ahead for one in late.zones), *(one.ahead for one in late.roads), *(one.ahead for one in late.sites)]
     assert not any(left)
@@ -200,19 +200,19 @@ def _zone(client: httpx.Client) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("low", "high", "width", "text"), [
-    (38_624, 99_386, 5, "38.000–100.000 personen"), (311, 389, 5, "310–390 personen"),
-    (311, 389, 23, "300–400 personen"), (0, 3, 5, "<10 personen"), (7, 41, 5, "<45 personen"),
+    (38_624, 99_386, 5, "38.000–100.000 mensen"), (311, 389, 5, "310–390 mensen"),
+    (311, 389, 23, "300–400 mensen"), (0, 3, 5, "<10 mensen"), (7, 41, 5, "<45 mensen"),
     (2_091, 130_889, 5, CANNOT_SAY), (0, 401, 5, CANNOT_SAY),
 ])
 def test_a_forecast_is_told_with_its_unit_and_no_finer_than_the_bands(
     low: int, high: int, width: int, text: str
 ) -> None:
-    assert ahead_text(low, high, width, "personen") == text
+    assert ahead_text(low, high, width, "mensen") == text
 
 
 @given(low=st.integers(0, 10**6), wide=st.integers(0, 10**6), width=st.integers(1, 5_000))
 def test_what_is_told_of_a_forecast_never_leaves_out_a_part_of_it(low: int, wide: int, width: int) -> None:
-    text = ahead_text(low, low + wide, width, "personen")
+    text = ahead_text(low, low + wide, width, "mensen")
     if text != CANNOT_SAY:
         edges = [int(edge) for edge in re.findall(r"\d+", text.replace(".", ""))]
         assert edges[-1] >= low + wide
@@ -223,4 +223,4 @@ def test_a_site_is_told_no_finer_than_the_bands_of_its_zones_together() -> None:
     site = outlook_row(15, 511, 789, "site", CITY.ids[IdKind.SITE]["centrum"])
     rows = [zone_row(number, 0, 300, people_high=339) for number in (1, 2)]
     shown = present(live_message(LiveTable.ZONE, *rows), live_message(LiveTable.OUTLOOK, site))
-    assert [one.text for site_ in shown.whole(NOW).sites for one in site_.ahead] == ["500–800 personen"]
+    assert [one.text for site_ in shown.whole(NOW).sites for one in site_.ahead] == ["500–800 mensen"]

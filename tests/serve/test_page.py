@@ -20,6 +20,7 @@ from streams.settings import Settings
 from tests.cities import small_city, small_roads
 from tests.gateway.mock_broker import MockBroker
 from tests.serve.running import LIMIT_S, address, page_city, running, send, settings_for
+from tests.serve.test_ahead import outlook_row
 from tests.writer.health_samples import health_message, standing
 from tests.writer.samples import NOON, alert_message, gate_row, inside_row, live_message, road_row, transition, zone_row
 
@@ -239,7 +240,7 @@ def test_roads_stand_in_a_table(broker: MockBroker, chromium: Browser) -> None:
     send(broker, live_message(LiveTable.ROAD, road_row(3, 0, 30.0)))
     settings = settings_for(broker.kafka)
     with running(settings), opened(chromium, settings) as page:
-        shows(page, "#roads-count", "1 meetpunten, 1 met gegevens")
+        shows(page, "#roads-count", "1 meetpunt, 1 met gegevens")
         page.locator("#roads > summary").click()
         expect(page.locator("#roads tbody td")).to_have_text(
             ["A12 km 0.1", "30", "88", "", "", "", re.compile(r"\d+ s oud")], timeout=LIMIT_MS
@@ -278,6 +279,17 @@ def test_a_zone_that_no_sensor_sees_stands_by_its_gates_and_says_so(broker: Mock
         shows(page, f"{tile('plein')} .word", "geen gegevens")
 
 
+def test_a_forecast_says_its_time_and_how_long_that_is_from_now(broker: MockBroker, chromium: Browser) -> None:
+    site = outlook_row(15, 511, 789, "site", page_city().ids[IdKind.SITE]["centrum"])
+    send(broker, live_message(LiveTable.OUTLOOK, outlook_row(15, 310, 390), site))
+    # It was made for a quarter of an hour that ended four minutes before.
+    settings = settings_for(broker.kafka, 300)
+    with running(settings), opened(chromium, settings) as page:
+        shows(page, "h2 .ahead", "(over 11 min): 510–790 mensen")
+        page.locator(f"{tile('plein')} summary").click()
+        shows(page, f"{tile('plein')} .more", "(over 11 min): 310–390 mensen")
+
+
 @pytest.mark.parametrize("size", [PHONE, (640, 900), WALL])
 def test_nothing_is_cut_off_at_the_side(broker: MockBroker, chromium: Browser, size: tuple[int, int]) -> None:
     wide = zone_row(1, 0, 18210, level=2, people_high=18219, trend=1, percent_low=100.4, percent_high=101.6)
@@ -286,6 +298,7 @@ def test_nothing_is_cut_off_at_the_side(broker: MockBroker, chromium: Browser, s
     settings = settings_for(broker.kafka)
     with running(settings), opened(chromium, settings, size) as page:
         shows(page, f"{tile('plein')} .word", "oranje")
+        shows(page, f"{tile('plein')} .people", "18.210–18.219 mensen")
         shows(page, ".alert", "Plein")
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
         cut = page.locator(".tile span:not(.hidden), .alert p").evaluate_all(

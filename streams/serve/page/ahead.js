@@ -3,7 +3,12 @@
 import { isStale, nowMs, timeText } from "./present.js";
 
 export const shownAhead = (place) => place.ahead.filter((one) => nowMs() <= Date.parse(one.shown_until) && nowMs() < Date.parse(one.at));
-export const aheadText = (one) => `over ${one.ahead_min} min (${timeText(Date.parse(one.at))}): ${one.text}`;
+
+// Of when it is, and how long from now: what was looked at up to a quarter of an hour ago is nearer by that.
+export function aheadText(one) {
+  const minutes = Math.ceil((Date.parse(one.at) - nowMs()) / 60000);
+  return `om ${timeText(Date.parse(one.at))} (over ${minutes} min): ${one.text}`;
+}
 
 export function aheadLines(zone) {
   // Of what is old nobody can say when it gets busier: what was told of it then has passed.

@@ -24,7 +24,10 @@ export function sayAlerts(alerts, whole) {
     }
     told.set(alert.id, now);
   }
-  if (isFirst) news.push(`${alerts.filter((alert) => alert.open).length} meldingen open.`);
+  if (isFirst) {
+    const open = alerts.filter((alert) => alert.open).length;
+    news.push(`${open} ${open === 1 ? "melding" : "meldingen"} open.`);
+  }
   if (news.length) byId("said").textContent = news.join(" ");
 }
 

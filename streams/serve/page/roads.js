@@ -9,7 +9,7 @@ export function drawRoads() {
   const all = [...held.roads.values()];
   roads.hidden = all.length === 0;
   const seen = all.filter((road) => road.vehicles_per_min !== null && !isStale(road)).length;
-  setText(byId("roads-count"), `${all.length} meetpunten, ${seen} met gegevens`);
+  setText(byId("roads-count"), `${all.length} ${all.length === 1 ? "meetpunt" : "meetpunten"}, ${seen} met gegevens`);
   if (roads.open) roads.querySelector("tbody").replaceChildren(...all.map(roadLine));
 }
 
