@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from schemas.reading import Metric
 from streams.core.layout import Group, Layout, Rate
-from streams.core.slots import EMPTY, LONG_AGO, Slots
+from streams.core.slots import EMPTY, LONG_AGO, Slots, is_full, picked
 
 PARTS = 3600
 """A count is held in whole parts of 1/3600, exact for every hourly rate."""
@@ -77,26 +77,65 @@ def channel_windows(layout: Layout, slots: Slots, channel: npt.NDArray[np.intp],
                     span_us: Ints) -> ChannelWindow:
     """Counts and means of channels over windows [start, start + span), one window a channel."""
     size = len(channel)
-    running = layout.channel_semantics[channel] == Rate.CUMULATIVE
     found = ChannelWindow(np.zeros(size, np.int64), np.zeros(size, np.int64), np.full(size, np.nan),
                           np.full(size, np.nan))
-    interval = layout.channel_interval_us[channel]
-    before = np.where(running, LONGEST_GAP + 1, LONGEST_SPAN)
-    after = np.where(running, LONGEST_GAP + 1, 0)
-    needed = before + span_us // interval + 2 + after
-    for slot_count, is_running in {*zip(needed.tolist(), running.tolist(), strict=True)}:
-        at = np.flatnonzero((needed == slot_count) & (running == is_running))
-        first_us = np.asarray(start_us[at] - before[at] * interval[at], np.int64)
-        at_slots = slots.gather(channel[at], first_us, slot_count)
-        if is_running:
-            read = _differences(layout, slots, channel[at], first_us, at_slots)
-        else:
-            read = _Readings(slots.begin[at_slots], np.maximum(slots.span_us[at_slots], 1), slots.value[at_slots],
-                             slots.weight[at_slots])
-        part = _windows(layout, channel[at], read, start_us[at], span_us[at])
-        found.parts[at], found.covered_us[at] = part.parts, part.covered_us
-        found.mean[at], found.weight[at] = part.mean, part.weight
+    group_of = layout.channel_group[channel]
+    for number in np.flatnonzero(np.bincount(group_of)).tolist():
+        of_group = np.flatnonzero(group_of == number)
+        for span in np.unique(span_us[of_group]).tolist():
+            at = of_group[span_us[of_group] == span]
+            group, first_us = layout.groups[number], start_us[at]
+            part = _filled(slots, group, channel[at], first_us, span)
+            if part is None:
+                part = _shared(layout, slots, group, channel[at], first_us, span)
+            found.parts[at], found.covered_us[at] = part.parts, part.covered_us
+            found.mean[at], found.weight[at] = part.mean, part.weight
     return found
+
+
+def _filled(slots: Slots, group: Group, channel: npt.NDArray[np.intp], start_us: Ints,
+            span_us: int) -> ChannelWindow | None:
+    """Counts of a window whose intervals each hold a reading that neither leaves the window nor meets another.
+
+    By far the most common case, and a tenth of the work: nothing is shared. None where it is not so of all channels.
+    """
+    first_us, interval_us = int(start_us[0]), group.interval_us
+    in_intervals = first_us % interval_us == 0 and span_us % interval_us == 0
+    if group.semantics in (Rate.INSTANT, Rate.CUMULATIVE) or group.role is Metric.SPEED or not in_intervals or (
+            np.count_nonzero(start_us != first_us)):
+        return None
+    intervals = span_us // interval_us
+    parts, covered_us = np.zeros(len(channel)), np.zeros(len(channel), np.int64)
+    until_us = np.full(len(channel), first_us + span_us, np.int64)
+    for back, at in enumerate(slots.back_from(channel, until_us - interval_us, intervals + LONGEST_SPAN)):
+        begin, length_us = picked(slots.begin, at), np.maximum(picked(slots.span_us, at), 1)
+        if np.count_nonzero(begin + length_us > until_us):
+            return None
+        if back >= intervals:  # what lies before the window only must not reach into it
+            continue
+        value = picked(slots.value, at)
+        begin_us = first_us + span_us - (back + 1) * interval_us
+        if not is_full(begin, value, begin_us, interval_us) or not np.isnan(picked(slots.weight, at)).all():
+            return None
+        parts += value
+        covered_us += length_us
+        until_us = begin
+    nothing = np.full(len(channel), np.nan)
+    return ChannelWindow(parts.astype(np.int64), np.minimum(covered_us, span_us), nothing, nothing)
+
+
+def _shared(layout: Layout, slots: Slots, group: Group, channel: npt.NDArray[np.intp], start_us: Ints,
+            span_us: int) -> ChannelWindow:
+    """Counts and means of channels of a group, whatever their readings cover."""
+    is_running = group.semantics is Rate.CUMULATIVE
+    before, after = (LONGEST_GAP + 1, LONGEST_GAP + 1) if is_running else (LONGEST_SPAN, 0)
+    first_us = start_us - before * group.interval_us
+    at = slots.gather(channel, first_us, before + span_us // group.interval_us + 2 + after)
+    if is_running:
+        read = _differences(layout, slots, channel, first_us, at)
+    else:
+        read = _Readings(slots.begin[at], np.maximum(slots.span_us[at], 1), slots.value[at], slots.weight[at])
+    return _windows(read, start_us, span_us, is_mean=group.role is Metric.SPEED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +177,7 @@ def _differences(layout: Layout, slots: Slots, channel: npt.NDArray[np.intp], fi
                      np.where(good, difference, np.nan), np.full(at.shape, np.nan, np.float32))
 
 
-def _windows(layout: Layout, channel: npt.NDArray[np.intp], read: _Readings, start_us: Ints,
-             span_us: Ints) -> ChannelWindow:
+def _windows(read: _Readings, start_us: Ints, span_us: int, *, is_mean: bool) -> ChannelWindow:
     begin, length, value = read.begin, read.span_us, read.value
     start, end = start_us[:, None], (start_us + span_us)[:, None]
     from_us = np.clip(start - begin, 0, length)
@@ -152,8 +190,7 @@ def _windows(layout: Layout, channel: npt.NDArray[np.intp], read: _Readings, sta
     covered_until = np.maximum.accumulate(ends, axis=1)[:, :-1]
     from_us[:, 1:] = np.clip(covered_until - begin[:, 1:], from_us[:, 1:], until_us[:, 1:])
     covered = np.where(valid, until_us - from_us, 0)
-    is_mean = (layout.channel_role[channel] == Metric.SPEED)[:, None]
-    parts = np.where(valid & ~is_mean, held, 0.0).astype(np.int64)
+    parts = np.where(valid, 0.0 if is_mean else held, 0.0).astype(np.int64)
     shared = shared_until(parts, until_us, length) - shared_until(parts, from_us, length)
     covered_sum = covered.sum(axis=1)
     time = np.maximum(covered_sum, 1)
@@ -162,6 +199,6 @@ def _windows(layout: Layout, channel: npt.NDArray[np.intp], read: _Readings, sta
     return ChannelWindow(
         parts=np.where(valid, shared, 0).sum(axis=1),
         covered_us=np.minimum(covered_sum, span_us),
-        mean=np.where(covered_sum > 0, (held * covered).sum(axis=1) / time, np.nan),
+        mean=np.where((covered_sum > 0) & is_mean, (held * covered).sum(axis=1) / time, np.nan),
         weight=np.where(given.any(axis=1), weight, np.nan),
     )

@@ -8,7 +8,7 @@ begin): the same key again is a duplicate or a correction, and the last one wins
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,7 @@ Channels = npt.NDArray[np.intp]
 Times = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
+Positions = slice | npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,18 +143,22 @@ class Slots:
         As `gather`, but one array over the channels at a time: neighbours in memory, whatever their number. They
         may be views of the slots.
         """
+        for at in self.back_from(channel, newest_begin, slots):
+            yield picked(self.begin, at), picked(self.value, at)
+
+    def back_from(self, channel: Channels, newest_begin: Times, slots: int) -> Iterator[Positions]:
+        """Positions of one slot of every channel after the other, as `newest_first`; for `picked`."""
         group = int(self._group[channel[0]]) if len(channel) else 0
         numbers = newest_begin // self._interval_us[channel]
         if self._is_whole_group(group, channel) and not np.count_nonzero(numbers != numbers[0]):
             for number in range(int(numbers[0]), int(numbers[0]) - slots, -1):
-                at = self.of_interval(group, number)
-                yield self.begin[at], self.value[at]
+                yield self.of_interval(group, number)
             return
         stride, first = self._stride[channel], self._first_slot[channel]
         ring = self.lengths[channel] * stride
         place = first + numbers % self.lengths[channel] * stride
         for _ in range(slots):
-            yield self.begin.take(place), self.value.take(place)
+            yield place
             place = place - stride
             place = np.where(place < first, place + ring, place)
 
@@ -232,6 +237,11 @@ class Slots:
         steps = np.arange(slots, dtype=np.int64)
         begins = first_begin[:, None] + steps * self._interval_us[channel][:, None]
         return self.slot(channel[:, None], begins)
+
+
+def picked(held: npt.NDArray[Any], at: Positions) -> npt.NDArray[Any]:
+    """What an array over the slots has at positions: a view of it, or taken."""
+    return held[at] if isinstance(at, slice) else held.take(at)
 
 
 def is_full(begin: Times, value: Floats, begin_us: int, interval_us: int) -> bool:
