@@ -3,7 +3,7 @@
 
 Gateway: a decoder for the task's JSON (an interval count over [t, t + 1 ms)), and log time from the data: one clock a
 source partition, the greatest reading time of the messages before. Worker: a sink that writes each closed window
-of each gate as the task's JSON, with sum and number from the fold's own slots. All else, checks, acknowledgements,
+of each gate as the task's JSON, with sum and number from the fold's own counts. All else, checks, acknowledgements,
 live rows and snapshots, is as in any deployment; a snapshot also waits for the sink.
 """
 
@@ -26,9 +26,7 @@ from schemas.reading import METRIC_LIMIT, Batch, Metric
 
 TICK_S = 0.1
 """A silent partition gets a tick so soon: the last windows close with it. A second is the deployment's default."""
-WINDOW_US = 60_000_000
-SLOTS_A_WINDOW = 6
-PARTS = 3600
+WINDOW_MS = 60_000
 FLUSH_S = 20.0
 
 
@@ -124,22 +122,19 @@ class Sink:
         self._topic = part.output
         self._producer = Producer({"bootstrap.servers": part.bootstrap, "linger.ms": 20, "batch.size": 500_000,
                                    "queue.buffering.max.messages": 1_000_000, "acks": "all"})
-        self._channels: dict[int, npt.NDArray[np.intp]] = {}
+        self._keys: dict[int, list[bytes]] = {}
 
-    def closed(self, partition: Any, gate: npt.NDArray[np.intp], start_us: npt.NDArray[np.int64]) -> None:
-        """Write the windows of gates that close now, those with readings."""
-        from streams.core.counts import channel_windows
-        layout, slots = partition.layout, partition._slots  # noqa: SLF001  # no user sees exact counts; this does
-        channel = self._channel_of_place(layout)[gate]
-        window = channel_windows(layout, slots, channel, start_us, np.full(len(gate), WINDOW_US))
-        begin = slots.begin[slots.gather(channel, start_us, SLOTS_A_WINDOW)]
-        number = ((begin >= start_us[:, None]) & (begin < start_us[:, None] + WINDOW_US)).sum(axis=1)
-        keys = [layout.place_key[at].removeprefix("gate-") for at in gate]
-        rows = zip(keys, (start_us // 1000).tolist(), (window.parts // PARTS).tolist(), number.tolist(), strict=True)
-        for key, start_ms, total, count in rows:
+    def closed(self, layout: Any, counts: Any, gate: npt.NDArray[np.intp], start_us: npt.NDArray[np.int64]) -> None:
+        """Write the windows of gates that close now, those with readings; each of these covers a millisecond."""
+        known = self._keys.get(id(layout))
+        if known is None:
+            known = self._keys[id(layout)] = [key.removeprefix("gate-").encode() for key in layout.place_key]
+        number = np.rint(counts.coverage * WINDOW_MS).astype(np.int64)
+        rows = zip(gate.tolist(), (start_us // 1000).tolist(), counts.way_in.tolist(), number.tolist(), strict=True)
+        for at, start_ms, total, count in rows:
             if count:
-                self._produce(key, b'{"sensor":"%b","start":%d,"sum":%d,"n":%d}'
-                              % (key.encode(), start_ms, total, count))
+                self._produce(known[at], b'{"sensor":"%b","start":%d,"sum":%d,"n":%d}'
+                              % (known[at], start_ms, total, count))
         self._producer.poll(0)
 
     def flush(self) -> None:
@@ -153,34 +148,28 @@ class Sink:
         if self._producer.flush(FLUSH_S):
             raise TimeoutError
 
-    def _produce(self, key: str, value: bytes) -> None:
+    def _produce(self, key: bytes, value: bytes) -> None:
         while True:
             try:
                 return self._producer.produce(self._topic, value, key)
             except BufferError:
                 self._producer.poll(0.1)
 
-    def _channel_of_place(self, layout: Any) -> npt.NDArray[np.intp]:
-        known = self._channels.get(id(layout))
-        if known is None:
-            known = np.full(len(layout.place_key), -1, np.intp)
-            known[layout.channel_place] = np.arange(len(layout.channel_place))
-            self._channels[id(layout)] = known
-        return known
-
 
 def change_worker(part: Part) -> None:
     """Hang sink and meter in, and the note that all partitions are held."""
+    from streams.core import step as fold_step
     from streams.core.step import Partition
     from streams.worker.folds import Folds
     from streams.worker.publish import Publisher
     meter, sink = Meter(part), Sink(part)
 
-    def close_gates(original: Any) -> Any:
-        def closed(partition: Any, gate: Any, start_us: Any, *more: Any) -> Any:
-            sink.closed(partition, gate, start_us)
-            return original(partition, gate, start_us, *more)
-        return closed
+    def gate_counts(original: Any) -> Any:
+        def counted(layout: Any, slots: Any, usable: Any, gate: Any, start_us: Any) -> Any:
+            counts = original(layout, slots, usable, gate, start_us)
+            sink.closed(layout, counts, gate, start_us)
+            return counts
+        return counted
 
     def step(original: Any) -> Any:
         def counted(partition: Any, message: Any, *more: Any) -> Any:
@@ -204,7 +193,7 @@ def change_worker(part: Part) -> None:
             return await original(*given)
         return after_sink
 
-    around(Partition, "_close_gates", close_gates)
+    around(fold_step, "gate_counts", gate_counts)
     around(Partition, "step", step)
     around(Folds, "begin", begin)
     around(Publisher, "_send", send)
