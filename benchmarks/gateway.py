@@ -100,5 +100,5 @@ def speeds(readings: int, first: Note, last: Note, plain_cpu_s: float, plain_wal
                readings / plain_cpu_s, "plain consume-decode-sum loop, no guarantees"),
         Figure("plain consume-decode-sum loop", readings / plain_cpu_s, "readings/s of CPU",
                f"{plain_wall_s:.2f} s by the wall; decodes the same JSON, checks and sends nothing",
-               PLAIN_WHERE_GOALS_WERE_SET, "such a loop on the machine on which the goals were set"),
+               PLAIN_WHERE_GOALS_WERE_SET, "such a loop where the goals were set; its messages may have been shorter"),
     ]
