@@ -101,7 +101,8 @@ def page(results: Results) -> str:
         "## Against goals and yardsticks", "",
         "1 = reached; above 1 = better. Parts run in their short form are left out. The goals for readings a second",
         "were set on another machine, where Kafka Streams did 95,000 readings a second of the peers' feed, Bytewax",
-        "43,000, Quix Streams 36,000 and Faust 5,300: their rows, and that of the plain loop, say how this one compares.",
+        "43,000, Quix Streams 36,000 and Faust 5,300: their rows, and that of the plain loop, say how this one",
+        "compares.",
         "",
         "| ratio | what | measured | against | |", "|--:|---|--:|--:|---|",
     ]
