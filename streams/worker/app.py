@@ -25,7 +25,7 @@ from streams.worker.effects import Outgoing, dead_letter, in_messages, outgoing
 from streams.worker.folds import Fold, Folds
 from streams.worker.gaps import Gap, gap_letter, log_time_text
 from streams.worker.lean import QuietMonitor, Untouched
-from streams.worker.no_tables import NoTables
+from streams.worker.no_tables import FolderlessApp, NoTables
 from streams.worker.offsets import OwnOffsetsTransport
 from streams.worker.publish import Publisher
 from streams.worker.restore import Restorer
@@ -47,7 +47,7 @@ NEVER_S = 10 * 365 * 86_400.0
 log = structlog.get_logger(__name__)
 
 
-def make_app(settings: Settings, city: City, folds: Folds, instance: str, data_folder: str) -> faust.App:
+def make_app(settings: Settings, city: City, folds: Folds, instance: str) -> faust.App:
     """The application, not started.
 
     Parameters
@@ -58,15 +58,13 @@ def make_app(settings: Settings, city: City, folds: Folds, instance: str, data_f
         Empty; the application fills it as it gets partitions.
     instance : str
         Static member id: the same worker, restarted in time, gets its partitions back without a rebalance.
-    data_folder : str
-        Faust makes a folder though nothing is ever kept in it.
     """
     kafka = settings.kafka
     urls = [URL(f"kafka://{address.strip()}") for address in kafka.bootstrap.split(",")]
     # zstd: aiokafka's lz4 compresses at its slowest level, 30 times slower and larger.
-    app = faust.App(
+    app = FolderlessApp(
         "drukte-worker", broker=urls, broker_credentials=broker_credentials(kafka),
-        store="memory://", datadir=data_folder,
+        store="memory://",
         key_serializer="raw", value_serializer="raw",
         consumer_group_instance_id=instance, consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=MESSAGE_BYTES,

@@ -1,7 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faust's table manager for a worker without tables: it need not wait for any to be declared."""
+"""Faust for a worker without tables: it needs no folder for them, and need not wait for any to be declared."""
 
+import faust
 from faust.tables import TableManager
+
+
+class FolderlessApp(faust.App):
+    """As Faust's, which makes folders for tables; a worker that is killed would leave them behind."""
+
+    async def on_first_start(self) -> None:
+        """Nothing."""
 
 
 class NoTables(TableManager):

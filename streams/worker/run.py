@@ -4,7 +4,6 @@
 import asyncio
 import os
 import socket
-import tempfile
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -75,16 +74,15 @@ def run_worker(settings: Settings, city: City, instance: str | None = None) -> i
 def _fold(settings: Settings, cities: Cities, folds: Folds, instance: str | None) -> int:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    with tempfile.TemporaryDirectory(prefix="drukte-worker-") as folder:
-        app = make_app(settings, cities.newest, folds, instance or socket.gethostname(), folder)
-        worker = _Worker(app, loop=loop, quiet=True, override_logging=False, redirect_stdouts=False)
-        worker.spinner = None  # it writes control characters into logs
-        log.info("worker starts", broker=settings.kafka.bootstrap, city=cities.newest.file.city,
-                 versions=[one.city.version for one in cities.known])
-        try:
-            worker.execute_from_commandline()
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 1
+    app = make_app(settings, cities.newest, folds, instance or socket.gethostname())
+    worker = _Worker(app, loop=loop, quiet=True, override_logging=False, redirect_stdouts=False)
+    worker.spinner = None  # it writes control characters into logs
+    log.info("worker starts", broker=settings.kafka.bootstrap, city=cities.newest.file.city,
+             versions=[one.city.version for one in cities.known])
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
     log.info("worker stopped", exit_code=code)
     return code
 

@@ -24,7 +24,7 @@ from streams.topics import SNAPSHOT_BYTES
 from streams.worker.app import IDLE_S, make_app
 from streams.worker.folds import Folds
 from streams.worker.lean import BundlingConsumer
-from streams.worker.no_tables import NoTables
+from streams.worker.no_tables import FolderlessApp, NoTables
 from streams.worker.offsets import OwnOffsetsConsumer, OwnOffsetsTransport
 from tests.cities import small_city
 from tests.conftest import ROOT
@@ -71,15 +71,15 @@ def _loop() -> Iterator[None]:
     asyncio.set_event_loop(None)
 
 
-def _app(tmp_path: Path, mock: bool = False) -> faust.App:
+def _app(mock: bool = False) -> faust.App:
     kafka = KafkaSettings(bootstrap="127.0.0.1:1,127.0.0.1:2", partitions=4, mock=mock)
     city = small_city()
     folds = Folds(city, kafka.partitions)
-    return make_app(Settings(city=Path("unused.toml"), kafka=kafka), city, folds, "one", str(tmp_path))
+    return make_app(Settings(city=Path("unused.toml"), kafka=kafka), city, folds, "one")
 
 
-def test_settings_that_keep_the_worker_alive_and_quiet(tmp_path: Path) -> None:
-    conf = _app(tmp_path).conf
+def test_settings_that_keep_the_worker_alive_and_quiet() -> None:
+    conf = _app().conf
     assert conf.stream_wait_empty is False
     assert str(conf.processing_guarantee) == str(ProcessingGuarantee.AT_LEAST_ONCE)
     assert conf.topic_disable_leader
@@ -88,31 +88,37 @@ def test_settings_that_keep_the_worker_alive_and_quiet(tmp_path: Path) -> None:
     assert not conf.worker_redirect_stdouts
     assert (conf.broker_session_timeout, conf.broker_request_timeout) == (10, 40)
     assert conf.consumer_group_instance_id == "one"
-    assert _app(tmp_path, mock=True).conf.broker_session_timeout == 6
+    assert _app(mock=True).conf.broker_session_timeout == 6
 
 
-def test_an_effect_is_acknowledged_when_every_replica_has_it_and_a_snapshot_fits(tmp_path: Path) -> None:
-    conf = _app(tmp_path).conf
+def test_an_effect_is_acknowledged_when_every_replica_has_it_and_a_snapshot_fits() -> None:
+    conf = _app().conf
     assert int(conf.producer_acks) == -1
     assert conf.producer_max_request_size == SNAPSHOT_BYTES
 
 
-def test_the_table_manager_does_at_its_start_what_fausts_does_but_wait(tmp_path: Path) -> None:
-    manager: object = _app(tmp_path).conf.TableManager
+def test_the_table_manager_does_at_its_start_what_fausts_does_but_wait() -> None:
+    manager: object = _app().conf.TableManager
     assert manager is NoTables
     ours, theirs = (inspect.getsource(kind.on_start).splitlines()[2:] for kind in (NoTables, TableManager))
     assert theirs == ["        await self.sleep(1.0)", *ours]
 
 
-def test_what_a_stop_after_an_error_is_known_by(tmp_path: Path) -> None:
-    app = _app(tmp_path)
+def test_at_its_first_start_faust_makes_folders_and_nothing_else() -> None:
+    lines = inspect.getsource(faust.App.on_first_start).splitlines()
+    assert lines[2:] == ["        self._create_directories()"]
+    assert "on_first_start" in vars(FolderlessApp)
+
+
+def test_what_a_stop_after_an_error_is_known_by() -> None:
+    app = _app()
     assert app.crashed is False
     asyncio.get_event_loop().run_until_complete(app.crash(FatalError("a reason")))
     assert app.crashed is True
 
 
-def test_the_hook_of_a_planned_stop_comes_before_the_producer_is_flushed(tmp_path: Path) -> None:
-    app: Any = _app(tmp_path)
+def test_the_hook_of_a_planned_stop_comes_before_the_producer_is_flushed() -> None:
+    app: Any = _app()
     order: list[str] = []
 
     async def hook(app: Any, /, *_: Any, **__: Any) -> None:
@@ -134,8 +140,8 @@ def test_a_send_takes_and_raises_what_the_publisher_expects() -> None:
     ]
 
 
-def test_faust_uses_our_consumer(tmp_path: Path) -> None:
-    transport = _app(tmp_path).transport
+def test_faust_uses_our_consumer() -> None:
+    transport = _app().transport
     assert isinstance(transport, OwnOffsetsTransport)
     assert transport.Consumer is OwnOffsetsConsumer
     assert [f"{url.host}:{url.port}" for url in transport.url] == ["127.0.0.1:1", "127.0.0.1:2"]

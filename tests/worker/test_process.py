@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The worker as a process, on a broker in memory."""
 
+import os
 import re
 import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
@@ -43,12 +45,14 @@ STOP_S = 30.0
 
 @contextmanager
 def _worker(
-    broker: MockBroker, *wishes: str, snapshot_s: float = 3_600.0, instance: str = "test-worker"
+    broker: MockBroker, *wishes: str, snapshot_s: float = 3_600.0, instance: str = "test-worker",
+    folder: Path | None = None,
 ) -> Iterator[subprocess.Popen[str]]:
     worker = WorkerSettings(snapshot_s=snapshot_s)
     order = Order(kafka=broker.kafka, worker=worker, instance=instance, wishes=list(wishes))
     process = subprocess.Popen(
-        leashed(order.command()), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        leashed(order.command()), cwd=folder or ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env=None if folder is None else {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder)},
     )
     try:
         yield process
@@ -80,12 +84,15 @@ def _identity(message: Message) -> tuple[bytes, bytes]:
     return dict(headers(message))["ce_id"], message.value() or b""
 
 
-def test_readings_become_live_rows_and_a_killed_worker_says_the_same_again(broker: MockBroker) -> None:
+def test_readings_become_live_rows_and_a_killed_worker_says_the_same_again(
+    broker: MockBroker, tmp_path: Path,
+) -> None:
     _write_readings(broker, range(30), poison_at=10)
-    with _worker(broker) as process:
+    with _worker(broker, folder=tmp_path) as process:
         first = broker.read(Topic.LIVE, lambda found: _zone_rows(found) >= 4)
         letters = broker.read(Topic.DEAD_LETTERS, lambda found: len(found) >= 1)
         process.kill()
+    assert not list(tmp_path.iterdir()), "a killed worker left something behind"
     assert {one.partition() for one in first} == {PARTITION}
     letter = decode_letter(letters[0].value() or b"")
     assert (letter.reason, letter.where, letter.size) == ("malformed", f"site-log[{PARTITION}]@10", 6)
