@@ -166,8 +166,7 @@ secret = "{SECRET}"
         wait_until(lambda: self.feed.posted, LIMIT_S, "all is posted")
         self.processes["gateway"].stop()
         truth = oracle.folded(self.settings.kafka, self.city)
-        wait_until(lambda: not oracle.differences(truth.rows, oracle.stored(self.uri)), LIMIT_S,
-                   "the database holds what the log says")
+        wait_until(lambda: oracle.is_stored(truth, self.uri), LIMIT_S, "the database holds what the log says")
         return truth
 
     def rows_written_to(self) -> int:

@@ -190,8 +190,8 @@ port = {self._port}
         truth = oracle.folded(self._settings.kafka, self._city)
         outcome = self._outcome(truth)
         try:
-            self._wait(lambda: not oracle.differences(truth.rows, oracle.stored(self._settings.database.uri)),
-                       DRAIN_LIMIT_S, "the database holds what the log says")
+            self._wait(lambda: oracle.is_stored(truth, self._settings.database.uri), DRAIN_LIMIT_S,
+                       "the database holds what the log says")
         except ServiceError as error:
             outcome.faults_found.append(str(error))
         # Who repeats itself or comes too late must not change it any more: first nobody speaks, then all is written.
