@@ -18,7 +18,8 @@ from tests.demo.left_behind import is_running, running_with, temporary_root, wai
 from tests.services.process import leashed
 
 pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks processes up in /proc")
-LIMIT_S = 60.0
+LIMIT_S = 120.0
+"""It starts eight programs, maybe beside other tests."""
 
 
 @contextmanager
@@ -40,7 +41,11 @@ def said(output: Path, process: "subprocess.Popen[bytes]", text: str) -> None:
     def seen_or_over() -> bool:
         return text in output.read_text() or process.poll() is not None
 
-    wait_until(seen_or_over, f"{text!r} in\n{output.read_text()}", LIMIT_S)
+    try:
+        wait_until(seen_or_over, f"it says {text!r}", LIMIT_S)
+    except AssertionError as error:
+        error.add_note(output.read_text())
+        raise
     assert text in output.read_text(), output.read_text()
 
 
