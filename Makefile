@@ -32,7 +32,7 @@ test: $(VENV)/.dev services ## Run the tests, with real Kafka and TimescaleDB wh
 
 lint: $(VENV)/.dev ## Check style and types
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy
+	@$(BIN)/mypy --num-workers 2
 	@$(BIN)/drukte dashboards build --check
 
 bench: $(VENV)/.dev services ## Measure again every figure of docs/benchmarks.md (ARGS="worker" for one part)
