@@ -4,12 +4,11 @@
 import os
 import shutil
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 
 
 def is_running(process_id: int) -> bool:
@@ -19,14 +18,6 @@ def is_running(process_id: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return status.rpartition(")")[2].split()[0] != "Z"
-
-
-def wait_until(condition: Callable[[], bool], what: str, limit_s: float = LIMIT_S) -> None:
-    """Look again and again; fail when it does not become true in time."""
-    limit = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < limit, f"not in {limit_s:.0f} s: {what}"
-        time.sleep(0.02)
 
 
 def running_with(text: str) -> list[int]:

@@ -19,7 +19,8 @@ import pytest
 from schemas.errors import FatalError
 from streams.demo import database
 from streams.demo.database import embedded_database
-from tests.demo.left_behind import is_running, running_with, temporary_root, wait_until
+from tests.demo.left_behind import LIMIT_S, is_running, running_with, temporary_root
+from tests.services.process import wait_until
 
 NEEDS_PROC = pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks processes up in /proc")
 HOLDER = """
@@ -116,4 +117,4 @@ def test_a_killed_demo_leaves_no_server(root: Path) -> None:
         servers = [process for process in running_with(str(root)) if process != holder.pid]
         assert servers
         holder.send_signal(signal.SIGKILL)
-    wait_until(lambda: not any(is_running(process) for process in servers), "the server ends")
+    wait_until(lambda: not any(is_running(process) for process in servers), LIMIT_S, "the server ends")

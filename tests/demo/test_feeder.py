@@ -19,7 +19,8 @@ from streams.settings import ClockSettings
 from streams.simulate.crowd_sensors import WatchedCrowd
 from streams.simulate.roads import RoadTraffic
 from tests.cities import small_city
-from tests.demo.left_behind import wait_until
+from tests.demo.left_behind import LIMIT_S
+from tests.services.process import wait_until
 
 START_US = 1_780_000_020_000_000
 
@@ -93,7 +94,7 @@ def feeding(gateway: Gateway, speed: float = 600.0, roads: Roads | None = None) 
 def test_every_reading_is_sent_once_and_in_order(gateway: Gateway) -> None:
     feeder = feeding(gateway)
     feeder.start()
-    wait_until(lambda: len(gateway.times("cameras")) > 60, "enough readings")
+    wait_until(lambda: len(gateway.times("cameras")) > 60, LIMIT_S, "enough readings")
     feeder.stop()
     cameras, counters = gateway.times("cameras"), gateway.times("counters")
     assert cameras == sorted(cameras)
@@ -106,7 +107,7 @@ def test_every_reading_is_sent_once_and_in_order(gateway: Gateway) -> None:
 def test_roads_go_to_their_own_source(gateway: Gateway) -> None:
     feeder = feeding(gateway, roads=InventedRoads(RoadTraffic(1, START_US), START_US))
     feeder.start()
-    wait_until(lambda: sum(path == "/in/ndw" for path, _ in gateway.bodies) >= 2, "two publications")
+    wait_until(lambda: sum(path == "/in/ndw" for path, _ in gateway.bodies) >= 2, LIMIT_S, "two publications")
     feeder.stop()
     publications = [body for path, body in gateway.bodies if path == "/in/ndw"]
     assert all(b"MeasuredDataPublication" in body for body in publications)
@@ -117,7 +118,7 @@ def test_a_gateway_without_broker_is_asked_again(gateway: Gateway) -> None:
     gateway.statuses = [503, 503]
     feeder = feeding(gateway)
     feeder.start()
-    wait_until(lambda: len(gateway.times("cameras")) > 4, "readings arrive")
+    wait_until(lambda: len(gateway.times("cameras")) > 4, LIMIT_S, "readings arrive")
     feeder.stop()
     assert gateway.statuses == []
     assert {gateway.times("cameras").count(moment) for moment in gateway.times("cameras")} == {2}
@@ -127,7 +128,7 @@ def test_refusals_are_counted_by_reason(gateway: Gateway) -> None:
     gateway.statuses = [422]
     feeder = feeding(gateway)
     feeder.start()
-    wait_until(lambda: feeder.refused.total() > 0, "the refusal is counted")
+    wait_until(lambda: feeder.refused.total() > 0, LIMIT_S, "the refusal is counted")
     feeder.stop()
     assert feeder.refused == {"bad-span": 2}
     assert feeder.trouble is None
@@ -137,7 +138,7 @@ def test_an_answer_that_should_not_be_ends_it_with_a_reason(gateway: Gateway) ->
     gateway.statuses = [404]
     feeder = feeding(gateway)
     feeder.start()
-    wait_until(lambda: not feeder.is_alive(), "the feeder ends")
+    wait_until(lambda: not feeder.is_alive(), LIMIT_S, "the feeder ends")
     assert isinstance(feeder.trouble, FatalError)
     assert "404" in str(feeder.trouble)
 
@@ -148,5 +149,5 @@ def test_a_gateway_that_is_gone_for_too_long_ends_it(monkeypatch: pytest.MonkeyP
     server.server_close()
     feeder = feeding(server)
     feeder.start()
-    wait_until(lambda: not feeder.is_alive(), "the feeder ends")
+    wait_until(lambda: not feeder.is_alive(), LIMIT_S, "the feeder ends")
     assert isinstance(feeder.trouble, TransientError)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from streams.demo.processes import LAST_LINES, Processes
-from tests.demo.left_behind import is_running, wait_until
+from tests.demo.left_behind import LIMIT_S, is_running
+from tests.services.process import wait_until
 
 # Small programs in place of the services: modules in the folder where they run.
 SLEEPER = """
@@ -32,7 +33,7 @@ def modules_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pids(folder: Path) -> list[int]:
-    wait_until((folder / "pids").exists, "the program is up")
+    wait_until((folder / "pids").exists, LIMIT_S, "the program is up")
     return [int(text) for text in (folder / "pids").read_text().split()]
 
 
@@ -42,7 +43,7 @@ def test_all_end_with_their_children(tmp_path: Path) -> None:
         running = pids(tmp_path)
         assert processes.failure() is None
         assert all(is_running(process) for process in running)
-    wait_until(lambda: not any(is_running(process) for process in running), "all end")
+    wait_until(lambda: not any(is_running(process) for process in running), LIMIT_S, "all end")
 
 
 def test_one_that_does_not_listen_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,13 +51,13 @@ def test_one_that_does_not_listen_is_killed(tmp_path: Path, monkeypatch: pytest.
     with Processes(tmp_path) as processes:
         processes.start("stubborn", ["stubborn"])
         running = pids(tmp_path)
-    wait_until(lambda: not any(is_running(process) for process in running), "all end")
+    wait_until(lambda: not any(is_running(process) for process in running), LIMIT_S, "all end")
 
 
 def test_one_that_ends_by_itself_is_reported_with_its_last_lines(tmp_path: Path) -> None:
     with Processes(tmp_path) as processes:
         processes.start("talker", ["talker"])
-        wait_until(lambda: processes.failure() is not None, "the failure is seen")
+        wait_until(lambda: processes.failure() is not None, LIMIT_S, "the failure is seen")
         failure = processes.failure()
     assert failure is not None
     assert (failure.name, failure.exit_code) == ("talker", 3)
@@ -74,6 +75,6 @@ def test_none_survives_a_killed_starter(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", holder], env=dict(os.environ)) as starter:
         service, child = pids(tmp_path)
         starter.send_signal(signal.SIGKILL)
-    wait_until(lambda: not is_running(service), "the service ends")
+    wait_until(lambda: not is_running(service), LIMIT_S, "the service ends")
     # The service's own child is not on the leash; no service of the demo has one.
     os.kill(child, signal.SIGKILL)

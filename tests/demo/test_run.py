@@ -14,8 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.demo.left_behind import is_running, running_with, temporary_root, wait_until
-from tests.services.process import leashed
+from tests.demo.left_behind import is_running, running_with, temporary_root
+from tests.services.process import ServiceError, leashed, wait_until
 
 pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks processes up in /proc")
 LIMIT_S = 120.0
@@ -42,8 +42,8 @@ def said(output: Path, process: "subprocess.Popen[bytes]", text: str) -> None:
         return text in output.read_text() or process.poll() is not None
 
     try:
-        wait_until(seen_or_over, f"it says {text!r}", LIMIT_S)
-    except AssertionError as error:
+        wait_until(seen_or_over, LIMIT_S, f"it says {text!r}")
+    except ServiceError as error:
         error.add_note(output.read_text())
         raise
     assert text in output.read_text(), output.read_text()
