@@ -12,15 +12,29 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import backfill, fold, gateway, latency, memory, ndw, peers, restart, sizing, worker, workers, writer
+from benchmarks import (
+    backfill,
+    fold,
+    fold_memory,
+    gateway,
+    latency,
+    memory,
+    ndw,
+    peers,
+    restart,
+    sizing,
+    worker,
+    workers,
+    writer,
+)
 from benchmarks.figure import Figure
 from benchmarks.report import PAGE, RESULTS, PartResult, measured, page, read_results, shown, write_results
 from benchmarks.stage import NotRunError, Stage
 from tests.services.process import ServiceError
 
 Run = Callable[[Stage], list[Figure]]
-NAMES = ("fold", "ndw", "worker", "gateway", "sizing", "peers", "workers", "restart", "latency", "memory", "writer",
-         "backfill")
+NAMES = ("fold", "ndw", "worker", "gateway", "sizing", "peers", "workers", "restart", "latency", "memory",
+         "fold-memory", "writer", "backfill")
 
 
 def parts(*, short: bool, minutes: float) -> dict[str, Run]:
@@ -36,6 +50,7 @@ def parts(*, short: bool, minutes: float) -> dict[str, Run]:
         "restart": partial(restart.run, short=short),
         "latency": partial(latency.run, short=short),
         "memory": partial(memory.run, short=short, minutes=minutes),
+        "fold-memory": partial(fold_memory.run, short=short),
         "writer": partial(writer.run, short=short),
         "backfill": partial(backfill.run, short=short),
     }
