@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
 from schemas.city import City
@@ -22,7 +22,7 @@ from schemas.log import Clock, Kind, LogMessage, ReadHeaders, Topic
 from streams.clock import now_us
 from streams.core.log_time import LogTime
 from streams.core.step import Partition
-from streams.kafka_client import connection
+from streams.kafka_client import LEADERLESS, NOT_THERE, connection, offset_limits
 from streams.settings import ClockSettings, KafkaSettings
 
 CITY_PARTITION: Final = 0
@@ -33,7 +33,6 @@ RESOLVE_S = 10.0
 RETRY_S = 0.2
 FETCH_S = 0.1
 FETCH_WAIT_MS = 50
-_NOT_THERE = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}  # noqa: SLF001  # the only names they have
 
 log = structlog.get_logger(__name__)
 
@@ -80,9 +79,9 @@ class CityTopic:
         end_s = time.monotonic() + limit_s
         place = TopicPartition(Topic.CITY.value, CITY_PARTITION)
         try:
-            extent = self._consumer.get_watermark_offsets(place, timeout=limit_s)
+            extent = offset_limits(self._consumer, place, limit_s, passing=LEADERLESS)
         except KafkaException as error:
-            if error.args[0].code() in _NOT_THERE:
+            if error.args[0].code() in NOT_THERE:
                 return []
             raise self._away(error.args[0].str()) from None
         if extent is None:

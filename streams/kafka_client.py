@@ -2,8 +2,9 @@
 """What clients of librdkafka share: how they reach the broker, which errors are final, headers as plain pairs."""
 
 import time
+from collections.abc import Container
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from schemas.errors import FatalError, TransientError
 from schemas.log import Headers, ReadHeaders
@@ -14,8 +15,16 @@ _HOPELESS = {
     KafkaError.CLUSTER_AUTHORIZATION_FAILED, KafkaError.SASL_AUTHENTICATION_FAILED,
     KafkaError.UNSUPPORTED_VERSION,
 }
+LEADERLESS = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
+"""What a broker says of a partition that was made a moment ago, or while it begins."""
+NOT_THERE = frozenset({
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001  # their public names
+})
+"""What a broker says of a topic that is not made, or that it has not heard of yet."""
 ADMITTED_S = 5.0
 LOOK_S = 0.5
+AGAIN_S = 0.1
 
 
 def is_hopeless(error: KafkaError) -> bool:
@@ -27,6 +36,37 @@ def told_apart(kafka: KafkaSettings, error: KafkaError) -> TransientError | Fata
     """The broker's error as one to wait for, or as one that no waiting mends."""
     text = f"broker {kafka.bootstrap}: {error.str()} ({error.name()})"
     return FatalError(text) if is_hopeless(error) else TransientError(f"{text}; is it running?")
+
+
+def offset_limits(
+    consumer: Consumer, place: TopicPartition, limit_s: float, passing: Container[int] = LEADERLESS | NOT_THERE,
+) -> tuple[int, int] | None:
+    """The first offset of a partition that is there and the next one to be appended; None without an answer. Blocks.
+
+    Parameters
+    ----------
+    consumer : Consumer
+    place : TopicPartition
+    limit_s : float
+    passing : container of int
+        Codes of errors after which the broker is asked again: they pass by themselves.
+
+    Raises
+    ------
+    KafkaException
+        The broker says anything else, or still that after `limit_s`.
+    """
+    end_s = time.monotonic() + limit_s
+    while True:
+        try:
+            limits: tuple[int, int] | None = consumer.get_watermark_offsets(
+                place, timeout=max(end_s - time.monotonic(), AGAIN_S))
+        except KafkaException as error:
+            if error.args[0].code() not in passing or time.monotonic() + AGAIN_S > end_s:
+                raise
+            time.sleep(AGAIN_S)
+        else:
+            return limits
 
 
 def headers_of(message: Message) -> ReadHeaders:

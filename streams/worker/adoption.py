@@ -7,7 +7,6 @@ through the log, so that every later fold knows it too. Plain blocking code for 
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from functools import partial
 from typing import Self, TypeVar, cast
 
 import structlog
@@ -23,7 +22,7 @@ from streams.clock import now_us
 from streams.core.alerting import FIRST_OPEN
 from streams.core.layout import partition_of_site
 from streams.core.log_time import LogTime
-from streams.kafka_client import connection
+from streams.kafka_client import connection, offset_limits
 from streams.settings import KafkaSettings, Settings
 from streams.topics import MESSAGE_BYTES
 from streams.worker.effects import SERVICE
@@ -160,10 +159,15 @@ class _Visit:
         """What a topic holds now, by partition."""
         about = self._asked(lambda: self._consumer.list_topics(topic.value, timeout=self._left_s()))
         return {
-            number: Extent(*self._asked(partial(
-                self._consumer.get_watermark_offsets, TopicPartition(topic.value, number), timeout=self._left_s())))
+            number: self._extent(TopicPartition(topic.value, number))
             for number in about.topics[topic.value].partitions
         }
+
+    def _extent(self, place: TopicPartition) -> Extent:
+        limits = self._asked(lambda: offset_limits(self._consumer, place, self._left_s()))
+        if limits is None:
+            raise TransientError(f"broker {self._where}: no answer about {place.topic}[{place.partition}]")
+        return Extent(*limits)
 
     def log_times_us(self, stretches: Mapping[int, Extent], which: Callable[[int, int], int]) -> dict[int, int]:
         """The least or greatest log time (`which`: min or max) in stretches of the log that can be read."""

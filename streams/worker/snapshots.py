@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from schemas.errors import RefusedError, TransientError
 from schemas.log import ReadHeaders, Topic
 from schemas.snapshot import SnapshotHead, decode_head
-from streams.kafka_client import connection
+from streams.kafka_client import connection, offset_limits
 from streams.settings import KafkaSettings
 
 TAIL_MESSAGES = 8
@@ -101,7 +101,7 @@ class SnapshotReader:
         starts = {}
         for number in numbers:
             place = TopicPartition(Topic.SNAPSHOTS.value, number)
-            extent = self._consumer.get_watermark_offsets(place, timeout=self._left_s())
+            extent = offset_limits(self._consumer, place, self._left_s())
             if extent is None:
                 raise TransientError(f"{self._what()}: no answer within {self._limit_s:g} s")
             low, high = extent
