@@ -65,6 +65,8 @@ def offset_limits(
             if error.args[0].code() not in passing or time.monotonic() + AGAIN_S > end_s:
                 raise
             time.sleep(AGAIN_S)
+            # The library keeps what it was told of a topic that was not whole yet: it has to ask anew.
+            consumer.list_topics(place.topic, timeout=max(end_s - time.monotonic(), AGAIN_S))
         else:
             return limits
 
