@@ -12,7 +12,6 @@ from benchmarks.stage import Stage, rss_mb
 from schemas.log import decode_log
 from streams.core.step import Partition
 
-READINGS_A_MESSAGE = 5_000
 STEPS_AN_HOUR = 360
 LOOKS = 8
 
@@ -25,7 +24,7 @@ def run(stage: Stage, *, short: bool) -> list[Figure]:
     state = Partition(city, 1, 0)
     step_of_looks = [hours * STEPS_AN_HOUR * look // LOOKS for look in range(1, LOOKS + 1)]
     held_mb: list[float] = []
-    messages = log_messages(city, zones, 1, 1, hours * STEPS_AN_HOUR, min(zones, READINGS_A_MESSAGE))
+    messages = log_messages(city, zones, 1, 1, hours * STEPS_AN_HOUR, zones)  # a message a step
     for number, (_, headers, value) in enumerate(messages):
         state.step(decode_log(headers, value), START_US + number * STEP_US)
         if number in step_of_looks:

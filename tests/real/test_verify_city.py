@@ -32,13 +32,14 @@ def test_equal_before_while_and_after_a_version_takes_over(
             return int(count)
 
         wait_until(lambda: rows("live.transition") > 0, START_LIMIT_S, "an alert is open")
-        running = subprocess.Popen(
+        with subprocess.Popen(
             [sys.executable, "-m", "streams.cli", "verify", "--settings", tmp_path / "drukte.toml"],
-            stdout=subprocess.PIPE, text=True)
-        # Two minutes ahead at least are asked for, and the clock is quick: it may be another minute by then.
-        at_us = (chain.now_us() // MINUTE_US + 4) * MINUTE_US
-        publish(load_settings(tmp_path / "drukte.toml"), second, at_us)
-        said, _ = running.communicate(timeout=LIMIT_S)
+            stdout=subprocess.PIPE, text=True,
+        ) as running:
+            # Two minutes ahead at least are asked for, and the clock is quick: it may be another minute by then.
+            at_us = (chain.now_us() // MINUTE_US + 4) * MINUTE_US
+            publish(load_settings(tmp_path / "drukte.toml"), second, at_us)
+            said, _ = running.communicate(timeout=LIMIT_S)
         assert (running.returncode, said.split(":")[0]) == (0, "equal")
         behind = f"live.zone_minute WHERE window_start >= to_timestamp({at_us / 1e6}) AND people_low IS NOT NULL"
         wait_until(lambda: rows("live.transition WHERE cause = 'city'") > 0 and rows(behind) > 1, LIMIT_S,

@@ -47,12 +47,12 @@ def test_the_noise_is_a_discrete_gaussian_of_five_sensitivities() -> None:
 
 
 @pytest.mark.parametrize("wrong", [
-    lambda noise: noise + np.arange(noise.size) % 7 - 3,
+    lambda noise: noise + np.arange(noise.size) % 5 - 2,
     lambda noise: np.maximum(noise, -10),
     lambda noise: noise + (np.arange(noise.size) % 3 == 0),
 ], ids=["wider", "clamped", "shifted"])
 def test_another_noise_would_be_noticed(wrong: object) -> None:
-    # Each is so far off that no draw hides it: its chi-square is five standard deviations above the limit, or more.
+    # Each is so far off that no draw hides it: spread or chi-square by five standard errors beyond the limit, or more.
     noise = noised(np.zeros(CELLS, dtype=np.int64), PASSAGES)
     assert callable(wrong)
     assert not is_the_noise(wrong(noise))
